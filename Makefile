@@ -1,0 +1,60 @@
+# Every command a developer or user needs; `make` alone lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+SHELL := /bin/bash
+
+.PHONY: help
+help:  ## List these commands
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.venv/.installed: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+.PHONY: setup
+setup: .venv/.installed  ## Build .venv with every pinned version and the `rekindle` command
+
+.PHONY: demo
+demo: setup  ## Run the whole main job on the embedded stack [EVENTS= LEADS= AS_OF= REACTIONS= KEY_ACTION= DAYS=]
+	$(BIN)/rekindle demo \
+	  $(if $(EVENTS),--events "$(EVENTS)") $(if $(LEADS),--leads "$(LEADS)") $(if $(AS_OF),--as-of "$(AS_OF)") \
+	  $(if $(REACTIONS),--reactions "$(REACTIONS)") $(if $(DAYS),--days "$(DAYS)") \
+	  $(foreach event,$(subst $(comma), ,$(KEY_ACTION)),--key-action "$(event)")
+
+.PHONY: demo-down
+demo-down:  ## Stop everything `make demo` started
+	$(BIN)/rekindle demo --down
+
+.PHONY: check
+check: setup  ## Lint and type-check everything, change nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes 2 sql dbt_project
+	$(BIN)/rekindle lint
+	$(BIN)/python -m tests.dag_docs --check
+
+.PHONY: fix
+fix: setup  ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix --processes 2 sql dbt_project
+
+.PHONY: test
+test: check  ## Check, then run every test
+	$(BIN)/pytest
+
+.PHONY: docs
+docs: setup  ## Generate docs/DAGs.md
+	$(BIN)/python -m tests.dag_docs
+
+.PHONY: lock
+lock: setup  ## Compile requirements.in into requirements.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 requirements.in --output-file requirements.txt
+
+comma := ,

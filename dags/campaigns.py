@@ -1,0 +1,66 @@
+"""
+### Campaign: one tick of one campaign
+
+Made from `include/campaigns/<campaign>.yaml`. Freezes the cohort that just crossed the cold line (with its holdout), ends and advances
+journeys, checks the addresses that are due, plans, sends in batches through the provider's pool, and settles.
+
+**Rerun or clear?** Both are safe, also in the middle of sending: a message is claimed by one attempt, committed as `attempting` before the
+call, and never sent again once its outcome is not proved a refusal.
+
+**Pause** the DAG to stop sending; people wait where they stand and nobody is skipped.
+
+**Triage.** Why somebody was not written to is in `rekindle_state.decisions`; a configuration error stops the run, and no lead is marked bad
+for our fault.
+"""
+
+from airflow.sdk import TriggerRule, dag, task
+
+from rekindle_airflow.assets import JOURNEYS, SCORES
+from rekindle_airflow.campaign_files import campaign_files
+from rekindle_airflow.dag_defaults import following_dag
+from rekindle_airflow.pools import CHANNEL, WAREHOUSE
+from rekindle_airflow.tags import Tag
+from rekindle_airflow.tasks.campaign import (
+    advance_journeys,
+    check_contacts,
+    freeze_cohort,
+    plan_messages,
+    send_emails,
+    send_texts,
+    settle_run,
+)
+
+
+def campaign_dag(campaign_id: str, description: str):
+    @dag(
+        dag_id=f"campaign__{campaign_id}",
+        description=description,
+        doc_md=__doc__,
+        **following_dag(SCORES, Tag.CAMPAIGN, Tag.STOPS_SENDING),
+    )
+    def campaign():
+        freeze = task(pool=WAREHOUSE)(freeze_cohort)(campaign_id)
+        advance = task(pool=WAREHOUSE)(advance_journeys)(campaign_id)
+        check = task(pool=WAREHOUSE)(check_contacts)(campaign_id)
+        batches = task(pool=WAREHOUSE, multiple_outputs=True)(plan_messages)(campaign_id)
+        emails = (
+            task(pool=CHANNEL["email"], map_index_template="{{ batch }}")(send_emails)
+            .partial(campaign_id=campaign_id)
+            .expand(batch=batches["email"])
+        )
+        texts = (
+            task(pool=CHANNEL["sms"], map_index_template="{{ batch }}")(send_texts)
+            .partial(campaign_id=campaign_id)
+            .expand(batch=batches["sms"])
+        )
+        # settles also what a failed batch got through, and runs when there was nothing to send
+        settle = task(pool=WAREHOUSE, trigger_rule=TriggerRule.ALL_DONE, outlets=[JOURNEYS])(settle_run)(campaign_id)
+
+        freeze >> advance >> check >> batches
+        [emails, texts] >> settle
+
+    return campaign()
+
+
+for campaign_file in campaign_files():
+    campaign_dag(campaign_file.campaign_id, campaign_file.description)

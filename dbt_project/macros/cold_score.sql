@@ -1,0 +1,52 @@
+{# The signals of the cold score, strongest first. A signal is a row of the seed score_weights and a column of fct_cold_scores. #}
+{% macro score_signals() -%}
+    {{ return(['last_seen', 'log_in', 'email_click', 'email_open', 'key_action', 'support']) }}
+{%- endmacro %}
+
+
+{#
+  How cold one signal is, from 0 (warm) to 1, judged `days_ago` days before as_of. Reads the columns of
+  int_lead_signals: `<signal>_age_days`, `<signal>_shape`, `<signal>_days`.
+
+    decay   1 − 2^(−age / days): half cold after `days`. Never happened is 1.
+            Clicks and opens of a lead that was never mailed say nothing; the age of last seen stands in for them.
+            support: 2^(−gap / days), gap = days from the bad ticket to when the lead was last seen: who leaves right
+            after a bad ticket has a reason to stay away. It does not change during silence, so the whole score can
+            only rise while a lead is silent, and the day it crossed can be computed backwards.
+    step    1 once the age is over `days`, or when it never happened; else 0.
+    never   1 when it never happened; else 0.
+#}
+{% macro signal_coldness(signal, days_ago) -%}
+    {%- set age = signal ~ '_age_days' -%}
+    {%- set days = signal ~ '_days' -%}
+    case
+        when {{ signal }}_shape = 'never' then case when {{ age }} is null then 1.0 else 0.0 end
+        when {{ signal }}_shape = 'step'
+            then case when {{ age }} is null or {{ age }} - {{ days_ago }} > {{ days }} then 1.0 else 0.0 end
+        {%- if signal == 'support' %}
+        when {{ age }} is null or {{ age }} <= {{ days_ago }} then 0.0
+        else power(2.0, -coalesce(support_gap_days, 0.0) / {{ days }})
+        {%- else %}
+        {%- if signal in ['email_click', 'email_open'] %}
+        when {{ age }} is null and coalesce(first_mailed_age_days, 0.0) <= {{ days_ago }} and last_seen_age_days is not null
+            then 1.0 - power(2.0, -greatest(last_seen_age_days - {{ days_ago }}, 0.0) / {{ days }})
+        {%- endif %}
+        when {{ age }} is null then 1.0
+        else 1.0 - power(2.0, -greatest({{ age }} - {{ days_ago }}, 0.0) / {{ days }})
+        {%- endif %}
+    end
+{%- endmacro %}
+
+
+{# The points one signal adds to the cold score, judged `days_ago` days before as_of: weight × coldness. #}
+{% macro signal_points(signal, days_ago=0) -%}
+    {{ signal }}_weight * {{ signal_coldness(signal, days_ago) }}
+{%- endmacro %}
+
+
+{# The cold score, 0–100, judged `days_ago` days before as_of: the sum of the points of every signal. #}
+{% macro cold_score(days_ago=0) -%}
+    {%- for signal in score_signals() -%}
+    {{ signal_points(signal, days_ago) }}{{ ' + ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

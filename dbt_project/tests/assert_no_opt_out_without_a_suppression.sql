@@ -1,0 +1,13 @@
+{# Stops the run: an unsubscribe or a spam report that reached us and suppresses nothing would be written to again. #}
+{{ config(tags=['measure']) }}
+
+select
+    message_events.event_key,
+    message_events.event_type
+from {{ source('rekindle_state', 'message_events') }} as message_events
+left join {{ source('rekindle_state', 'suppressions') }} as suppressions
+    on message_events.address_hash = suppressions.address_hash
+where
+    message_events.event_type in ('unsubscribed', 'complained')
+    and message_events.address_hash is not null
+    and suppressions.address_hash is null

@@ -1,0 +1,322 @@
+"""The embedded stack on loopback: Airflow standalone, the provider sandbox, the receiver. Started and stopped as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import psutil
+
+from rekindle.clock import CLOCK_FILE_VARIABLE, SteppedClock
+from rekindle.errors import RekindleError
+from rekindle.project import project_root
+from rekindle.sandbox.keys import ensure_signing_key
+
+LOOPBACK = "127.0.0.1"
+_START_PATIENCE = 180  # seconds; Airflow answers after 22–36 s on two cores
+
+
+class StackError(RekindleError):
+    """A part of the embedded stack did not come up or died; the message names its log."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the parts listen, all on loopback."""
+
+    airflow: int
+    receiver: int
+    sandbox: int
+    task_logs: int
+    trigger_logs: int
+
+    @classmethod
+    def find(cls) -> Ports:
+        """The usual ports where they are free, else the next free ones."""
+        taken: set[int] = set()
+
+        def free(preferred: int) -> int:
+            for port in range(preferred, preferred + 200):
+                with socket.socket() as probe:
+                    if port not in taken and probe.connect_ex((LOOPBACK, port)) != 0:
+                        taken.add(port)
+                        return port
+            raise StackError(f"no free port between {preferred} and {preferred + 200} on {LOOPBACK}")
+
+        return cls(airflow=free(8080), receiver=free(8290), sandbox=free(8390), task_logs=free(8793), trigger_logs=free(8894))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Paths, ports and secrets of one embedded stack. The secrets are drawn anew at each start and never leave the machine."""
+
+    home: Path
+    ports: Ports
+    twilio_token: str
+    sendgrid_key: str
+    token_key: str
+    write_key: str
+    password: str
+    fernet_key: str
+
+    @classmethod
+    def fresh(cls, home: Path) -> Stack:
+        """Stop what runs in `home`, empty it, and draw ports and secrets."""
+        stop_stack(home)
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True, mode=0o700)
+        from cryptography.fernet import Fernet
+
+        return cls(
+            home=home,
+            ports=Ports.find(),
+            twilio_token=secrets.token_hex(16),
+            sendgrid_key=f"SG.{secrets.token_urlsafe(16)}.{secrets.token_urlsafe(32)}",
+            token_key=secrets.token_urlsafe(32),
+            write_key=secrets.token_urlsafe(16),
+            password=secrets.token_urlsafe(9),
+            fernet_key=Fernet.generate_key().decode(),
+        )
+
+    @property
+    def airflow_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.airflow}"
+
+    @property
+    def receiver_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.receiver}"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.sandbox}"
+
+    @property
+    def warehouse_path(self) -> Path:
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def inbox(self) -> Path:
+        return self.home / "inbox"
+
+    @property
+    def landing(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def clock(self) -> SteppedClock:
+        return SteppedClock(self.home / "clock")
+
+    @property
+    def account_sid(self) -> str:
+        return "AC" + "0" * 32
+
+    def environment(self, kinds: EventKinds) -> dict[str, str]:
+        """The environment of every process of the stack: Airflow's configuration, connections, and Rekindle's settings."""
+        root = project_root()
+        bin_folder = Path(sys.executable).parent
+        public_key = ensure_signing_key(self.home / "sendgrid_signing_key.pem")
+        passwords = self.home / "airflow_passwords.json"
+        if not passwords.exists():
+            passwords.write_text(json.dumps({"admin": self.password}))
+            passwords.chmod(0o600)
+        sendgrid = {"conn_type": "http", "host": self.sandbox_url, "password": self.sendgrid_key}
+        twilio = {
+            "conn_type": "http",
+            "host": self.sandbox_url,
+            "login": self.account_sid,
+            "password": self.twilio_token,
+            "extra": {
+                "account_sid": self.account_sid,
+                "messaging_service_sid": "MG" + "0" * 32,
+                "lookup_host": self.sandbox_url,
+            },
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "REKINDLE"))}
+        return inherited | {
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONPATH": f"{root / 'include'}{os.pathsep}{root / 'plugins'}",
+            "PYTHONUNBUFFERED": "1",
+            "AIRFLOW_HOME": str(self.home / "airflow"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            "AIRFLOW__API__HOST": LOOPBACK,
+            "AIRFLOW__API__PORT": str(self.ports.airflow),
+            "AIRFLOW__API__BASE_URL": self.airflow_url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.airflow_url}/execution/",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.ports.task_logs),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.ports.trigger_logs),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
+            "AIRFLOW_CONN_SENDGRID_DEFAULT": json.dumps(sendgrid),
+            "AIRFLOW_CONN_TWILIO_DEFAULT": json.dumps(twilio),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
+            "DO_NOT_TRACK": "1",
+            CLOCK_FILE_VARIABLE: str(self.clock.path),
+            "REKINDLE_PROJECT_ROOT": str(root),
+            "REKINDLE_WAREHOUSE_PATH": str(self.warehouse_path),
+            "REKINDLE_INBOX_ROOT": str(self.inbox),
+            "REKINDLE_LANDING_ROOT": str(self.landing),
+            "REKINDLE_GOVERNOR_ROOT": str(self.home / "governor"),
+            "REKINDLE_PUBLIC_BASE_URL": self.receiver_url,
+            "REKINDLE_APP_URL": f"{self.sandbox_url}/",
+            "REKINDLE_TOKEN_KEYS": self.token_key,
+            "REKINDLE_SENDGRID_WEBHOOK_PUBLIC_KEY": public_key,
+            "REKINDLE_TWILIO_AUTH_TOKEN": self.twilio_token,
+            "REKINDLE_SEGMENT_WRITE_KEYS": self.write_key,
+            "REKINDLE_DAILY_SCHEDULE": "",  # the demonstration steps the days itself
+            "REKINDLE_LOGIN_EVENTS": ",".join(kinds.login),
+            "REKINDLE_KEY_ACTION_EVENTS": ",".join(kinds.key_action),
+            "REKINDLE_PASSIVE_EVENTS": ",".join(kinds.passive),
+        }
+
+    def start(self, environment: dict[str, str], reactions: str, seed: str) -> None:
+        """Start sandbox, receiver and Airflow, and wait until each answers. Raises `StackError` naming the log of what did not."""
+        self.logs.mkdir(exist_ok=True)
+        rekindle = [sys.executable, "-m", "rekindle.cli"]
+        sandbox = {
+            "REKINDLE_SANDBOX_SENDGRID_API_KEY": self.sendgrid_key,
+            "REKINDLE_SANDBOX_SENDGRID_SIGNING_KEY": str(self.home / "sendgrid_signing_key.pem"),
+            "REKINDLE_SANDBOX_TWILIO_ACCOUNT_SID": self.account_sid,
+            "REKINDLE_SANDBOX_TWILIO_AUTH_TOKEN": self.twilio_token,
+            "REKINDLE_SANDBOX_SEGMENT_WRITE_KEY": self.write_key,
+        }
+        commands = {
+            "receiver": ([*rekindle, "receiver", "--port", str(self.ports.receiver)], environment),
+            "sandbox": (
+                [*rekindle, "sandbox", "--port", str(self.ports.sandbox), "--receiver-base-url", self.receiver_url]
+                + ["--reactions", reactions, "--seed", seed, "--record", str(self.home / "sandbox_messages.jsonl")],
+                environment | sandbox,
+            ),
+            "airflow": ([str(Path(sys.executable).parent / "airflow"), "standalone"], environment),
+        }
+        pids = {}
+        for name, (command, variables) in commands.items():
+            with (self.logs / f"{name}.log").open("wb") as log:
+                process = subprocess.Popen(  # noqa: S603 - our own commands
+                    command,
+                    env=variables,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    cwd=project_root(),
+                    start_new_session=True,
+                )
+            pids[name] = process.pid
+            _remember_processes(self.home, pids)
+        (self.home / "ports.json").write_text(json.dumps(asdict(self.ports)))
+        self._await("receiver", f"{self.receiver_url}/healthz", lambda answer: answer.is_success)
+        self._await("sandbox", f"{self.sandbox_url}/_sandbox/healthz", lambda answer: answer.is_success)
+        self._await("airflow", f"{self.airflow_url}/api/v2/monitor/health", _all_healthy)
+
+    def _await(self, name: str, url: str, is_up: Callable[[httpx.Response], bool]) -> None:
+        deadline = time.monotonic() + _START_PATIENCE
+        log = self.logs / f"{name}.log"
+        while time.monotonic() < deadline:
+            if not _is_running(self.home, name):
+                raise StackError(f"{name} stopped while starting; the end of {log}:\n{_tail(log)}")
+            try:
+                if is_up(httpx.get(url, timeout=5)):
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.25)
+        raise StackError(f"{name} did not answer at {url} within {_START_PATIENCE} s; the end of {log}:\n{_tail(log)}")
+
+
+@dataclass(frozen=True)
+class EventKinds:
+    """Which event types of the log mean what."""
+
+    login: tuple[str, ...]
+    key_action: tuple[str, ...]
+    passive: tuple[str, ...]
+
+
+def stop_stack(home: Path) -> list[str]:
+    """Stop every process of the stack in `home` and its children; returns the names of what was running."""
+    stopped = []
+    for name, (pid, created) in _remembered_processes(home).items():
+        try:
+            process = psutil.Process(pid)
+            if abs(process.create_time() - created) > 2:  # the number was given to somebody else since
+                continue
+            family = [*process.children(recursive=True), process]
+        except psutil.NoSuchProcess:
+            continue
+        stopped.append(name)
+        for member in family:
+            _signal(member, psutil.Process.terminate)
+        _, alive = psutil.wait_procs(family, timeout=10)
+        for member in alive:
+            _signal(member, psutil.Process.kill)
+        psutil.wait_procs(alive, timeout=5)
+    (home / "processes.json").unlink(missing_ok=True)
+    return stopped
+
+
+def _signal(process: psutil.Process, send: Callable[[psutil.Process], None]) -> None:
+    try:
+        send(process)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _remember_processes(home: Path, pids: dict[str, int]) -> None:
+    remembered = {name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items()}
+    (home / "processes.json").write_text(json.dumps(remembered))
+
+
+def _remembered_processes(home: Path) -> dict[str, tuple[int, float]]:
+    file = home / "processes.json"
+    return {name: (pid, created) for name, (pid, created) in json.loads(file.read_text()).items()} if file.exists() else {}
+
+
+def _is_running(home: Path, name: str) -> bool:
+    pid, _ = _remembered_processes(home)[name]
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _all_healthy(answer: httpx.Response) -> bool:
+    if not answer.is_success:
+        return False
+    parts = answer.json()
+    return all(parts[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "dag_processor"))
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def describe_instant(instant: datetime) -> str:
+    """As people read it on the progress bar."""
+    return f"{instant:%a %Y-%m-%d}"

@@ -1,0 +1,69 @@
+"""Puts a chunk of composed messages through a channel, at the governor's rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rekindle.channels.ports import EmailChannel, Outcome, OutcomeKind, OutgoingEmail, OutgoingSms, SmsChannel
+from rekindle.dispatch.composer import Composed
+from rekindle.governor import Governor
+
+
+class Sender(Protocol):
+    """One provider account, ready to send."""
+
+    provider: str
+    chunk_size: int  # messages committed as `attempting` before the first call of the chunk
+
+    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+        """Send the chunk; one outcome for each message that was tried, in any order, and never an exception for the provider's sake."""
+        ...
+
+
+class EmailSender:
+    """SendGrid takes a thousand recipients in one request."""
+
+    provider = "sendgrid"
+    chunk_size = 1_000
+
+    def __init__(self, channel: EmailChannel, governor: Governor) -> None:
+        self.channel = channel
+        self.governor = governor
+
+    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+        self.governor.acquire(len(chunk))
+        outcomes = self.channel.send([item.outgoing for item in chunk if isinstance(item.outgoing, OutgoingEmail)])
+        _honour_retry_after(self.governor, outcomes)
+        return outcomes
+
+
+class SmsSender:
+    """Twilio takes one text a request and counts segments."""
+
+    provider = "twilio"
+    chunk_size = 100
+
+    def __init__(self, channel: SmsChannel, governor: Governor) -> None:
+        self.channel = channel
+        self.governor = governor
+
+    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for item in chunk:
+            if isinstance(item.outgoing, OutgoingSms):
+                self.governor.acquire(item.segments)
+                outcome = self.channel.send(item.outgoing)
+                outcomes.append(outcome)
+                _honour_retry_after(self.governor, [outcome])
+        return outcomes
+
+
+def _honour_retry_after(governor: Governor, outcomes: Sequence[Outcome]) -> None:
+    asked = [
+        outcome.retry_after_seconds
+        for outcome in outcomes
+        if outcome.kind is OutcomeKind.REFUSED and outcome.retry_after_seconds
+    ]
+    if asked:
+        governor.pause_until(max(asked))

@@ -1,0 +1,16 @@
+"""What providers, people and the product told us: landing files read into rows of the warehouse."""
+
+from __future__ import annotations
+
+from rekindle.events.reader import LandingFile, list_landing_files, read_landing_file
+from rekindle.events.rows import AppEvent, DeadLetter, MessageEvent, WebhookElement
+
+__all__ = [
+    "AppEvent",
+    "DeadLetter",
+    "LandingFile",
+    "MessageEvent",
+    "WebhookElement",
+    "list_landing_files",
+    "read_landing_file",
+]

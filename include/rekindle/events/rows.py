@@ -1,0 +1,179 @@
+"""The rows that landing files become, and the request they are read from.
+
+Field names equal the columns of `rekindle_raw.webhook_elements`, `rekindle_raw.dead_letters`,
+`rekindle_state.message_events` (without `recorded_at`) and `rekindle_raw.events` (without `loaded_at`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rekindle.vocabulary import EventType, Stream
+
+#: The element number of a dead letter that stands for a whole request (or line) nobody could take apart.
+WHOLE_REQUEST = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookElement:
+    """One thing we were told, as it arrived. Lines and elements count from 1."""
+
+    landing_file: str
+    line_number: int
+    element_number: int
+    stream: Stream
+    received_at: datetime
+    event_key: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something that was answered 2xx and can not be used; a person looks at it. The reason holds no personal data."""
+
+    landing_file: str
+    line_number: int
+    element_number: int
+    stream: Stream
+    received_at: datetime | None
+    reason: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEvent:
+    """One thing a provider or a person told us about a message or an address.
+
+    `message_id` is None when it was not ours or is not known (an SMS reply); several rows may share an `event_key`,
+    because providers repeat themselves: whoever stores them keeps one.
+    """
+
+    event_key: str
+    message_id: str | None
+    provider: str
+    event_type: EventType
+    provider_event: str
+    occurred_at: datetime
+    received_at: datetime
+    provider_message_id: str | None
+    error_code: str | None
+    address_hash: str | None
+    is_human: bool | None
+    detail: str | None
+    landing_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppEvent:
+    """One event of the company's own product, tracked through the receiver."""
+
+    event_id: str
+    user_id: str
+    event_type: str
+    occurred_at: datetime
+    properties: str | None
+    is_made_up: bool
+    source_file: str
+    source_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class LandedRequest:
+    """One line of a landing file: one request, as the receiver wrote it down."""
+
+    landing_file: str
+    line_number: int
+    stream: Stream
+    received_at: datetime
+    body: str
+    remote: str | None = None
+    method: str = "POST"
+    path: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+    token: dict[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Rows:
+    """Collects what the parsers make of the requests of one landing file."""
+
+    elements: list[WebhookElement] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    message_events: list[MessageEvent] = field(default_factory=list)
+    app_events: list[AppEvent] = field(default_factory=list)
+
+    def keep(self, request: LandedRequest, element_number: int, event_key: str, payload: str) -> None:
+        """Note one usable element."""
+        self.elements.append(
+            WebhookElement(
+                request.landing_file,
+                request.line_number,
+                element_number,
+                request.stream,
+                request.received_at,
+                event_key,
+                payload,
+            )
+        )
+
+    def bury(self, request: LandedRequest, element_number: int, reason: str, payload: str) -> None:
+        """Note one element (or a whole request) that can not be used."""
+        self.dead_letters.append(
+            DeadLetter(
+                request.landing_file,
+                request.line_number,
+                element_number,
+                request.stream,
+                request.received_at,
+                reason,
+                payload,
+            )
+        )
+
+
+def event_key(*words: object) -> str:
+    """sha256 over the provider's own words of what happened; raises `ValueError` on text that is not Unicode."""
+    joined = "\x1f".join(["" if word is None else str(word) for word in words])
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def text_or_none(value: Any) -> str | None:
+    """A non-empty string that can be stored as UTF-8, else None."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
+
+
+def instant_from_unix(value: Any) -> datetime | None:
+    """The instant of Unix seconds, or of milliseconds (SendGrid's Single Sends write those); None if it is neither."""
+    if isinstance(value, str):
+        value = value.strip()
+        if not (value.isascii() and value.isdecimal() and len(value) < 20):
+            return None
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e14:
+        return None
+    seconds = value / 1000 if value >= 1e11 else value
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def instant_from_iso(value: Any) -> datetime | None:
+    """The instant an ISO 8601 text names, UTC if it names no zone; None if it is not one."""
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value.strip())
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

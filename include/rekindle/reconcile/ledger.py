@@ -1,0 +1,43 @@
+"""Proof is looked for in the provider's own list; what can not be proved ages out, visibly, and is never sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from rekindle.channels.ports import FoundMessage
+from rekindle.clock import Clock
+from rekindle.run import Run, record_run
+from rekindle.warehouse import Warehouse
+
+AGE_OUT_AFTER = timedelta(hours=72)  # SendGrid retries a deferred mail for 72 h; after that no event comes any more
+
+FindMessages = Callable[[str, datetime], Sequence[FoundMessage]]
+"""E.164 number, since → what the provider's list holds for it."""
+
+
+def reconcile_ledger(warehouse: Warehouse, find_texts: FindMessages, clock: Clock, run: Run) -> dict[str, int]:
+    """Release stale claims, mark dead attempts unknown, adopt unknown texts the provider lists, age out the rest."""
+    now = clock.now()
+    with warehouse.transaction() as transaction:
+        counts = {
+            "released": transaction.execute("reconcile/release_stale_claims", now=now),
+            "unknown": transaction.execute("reconcile/mark_stale_attempts_unknown", now=now),
+        }
+        unknown_texts = transaction.fetch("reconcile/list_unknown_texts")
+    proofs = []
+    for row in unknown_texts:
+        listed = find_texts(row["phone"], row["attempting_at"] - timedelta(days=1))
+        proofs += [(row["message_id"], found.provider_message_id) for found in listed if found.body_hash == row["body_hash"]]
+    with warehouse.transaction() as transaction:
+        counts["found"] = sum(
+            transaction.execute(
+                "reconcile/settle_found_text", message_id=message_id, provider_message_id=provider_message_id, now=now
+            )
+            for message_id, provider_message_id in proofs
+        )
+        counts["aged_out"] = transaction.execute(
+            "reconcile/age_out_unknown_messages", now=now, unknown_since=now - AGE_OUT_AFTER
+        )
+        record_run(transaction, run, "reconcile", counts)
+    return counts

@@ -1,0 +1,1 @@
+"""Message bodies: sandboxed templates, merge fields, and what a text costs in segments."""

@@ -1,0 +1,213 @@
+"""Fills a step's templates for one lead, in a sandbox: templates reach values and filters, never Python.
+
+RekindleError
+└── RenderingError          this message is held; neither the lead nor the run is to blame
+    ├── MissingMergeField   the lead lacks a field that the template gives no fallback for
+    ├── MessageTooLong      a text costs more segments than its step allows
+    └── TemplateFailed      the template itself does not work
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rekindle.campaigns.models import EmailStep, MessageTemplate, SmsStep
+from rekindle.errors import RekindleError
+from rekindle.rendering.fields import usable
+from rekindle.rendering.segments import Encoding, fit_to_gsm7, is_gsm7, measure, smart_encode
+
+#: Not in the language of a bill or a lawyer, and the same on every machine (calendar.month_name follows the locale).
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+class RenderingError(RekindleError):
+    """A message could not be made. Its text names the template and the field, never a value of the lead's."""
+
+
+class MissingMergeField(RenderingError):
+    """The lead lacks a field that the template gives no fallback for."""
+
+    def __init__(self, field: str, template: str) -> None:
+        self.field, self.template = field, template
+        super().__init__(f"{template}: no value for `{field}`. Give it a fallback: {{{{ {field} | default('…') }}}}")
+
+
+class MessageTooLong(RenderingError):
+    """A text costs more segments than its step allows."""
+
+    def __init__(self, template: str, segments: int, max_segments: int, encoding: Encoding) -> None:
+        self.template, self.segments, self.max_segments = template, segments, max_segments
+        super().__init__(
+            f"{template}: {segments} segments in {encoding}, but max_segments is {max_segments}. Shorten the text"
+        )
+
+
+class TemplateFailed(RenderingError):
+    """The template itself does not work."""
+
+    def __init__(self, template: str, reason: str, line: int = 1) -> None:
+        self.template, self.reason, self.line = template, reason, line
+        super().__init__(f"{template}:{line}: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedEmail:
+    subject: str
+    text: str
+    html: str | None
+    template_hash: str  # of what was meant: subject and body templates
+    body_hash: str  # of what this lead is sent
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedSms:
+    body: str
+    encoding: Encoding
+    units: int
+    segments: int
+    template_hash: str
+    body_hash: str
+
+
+class _Required(StrictUndefined):
+    """A missing field; the message of its error is just the field's name."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        return str(self._undefined_name)
+
+
+def month_and_year(day: date) -> str:
+    """`March 2026`: how a person remembers when something was."""
+    return f"{MONTHS[day.month - 1]} {day.year}"
+
+
+def long_date(day: date) -> str:
+    """`14 March 2026`."""
+    return f"{day.day} {month_and_year(day)}"
+
+
+def _environment(*, is_html: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        autoescape=is_html,  # plain text has no markup to escape
+        undefined=_Required,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=0,
+    )
+    environment.filters |= {"month_and_year": month_and_year, "long_date": long_date}
+    # The same lead must get the same body again, or its hash proves nothing.
+    del environment.filters["random"], environment.globals["lipsum"]
+    return environment
+
+
+_PLAIN = _environment(is_html=False)
+_HTML = _environment(is_html=True)
+
+#: Names every template knows without being told: `range` and the like.
+TEMPLATE_GLOBALS = frozenset(_PLAIN.globals)
+
+
+def parse_template(template: MessageTemplate) -> nodes.Template:
+    """The template's syntax tree; raises `TemplateFailed` with the line. A template may use no other file."""
+    environment = _HTML if template.name.endswith(".html.j2") else _PLAIN
+    try:
+        tree = environment.parse(template.source)
+        environment.compile(tree)  # finds unknown filters and tests
+    except TemplateSyntaxError as error:
+        raise TemplateFailed(template.name, str(error.message), error.lineno) from None
+    other_files = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+    for node in tree.find_all(other_files):
+        raise TemplateFailed(template.name, "a template can not use another file", node.lineno)
+    return environment.parse(template.source)
+
+
+def render_email(step: EmailStep, context: Mapping[str, object]) -> RenderedEmail:
+    """Subject and bodies for one lead; raises `RenderingError`."""
+    fields = usable(context)
+    subject = " ".join(_fill(_subject_template(step), fields).split())  # one line, whatever a field holds
+    text = _tidy(_fill(step.template, fields)) + "\n"
+    html = _fill(step.html_template, fields) if step.html_template else None
+    return RenderedEmail(subject, text, html, template_hash(step), _hash(subject, text, html or ""))
+
+
+def render_sms(step: SmsStep, context: Mapping[str, object]) -> RenderedSms:
+    """The text for one lead, smart-encoded and counted as it will be billed; raises `RenderingError`.
+
+    A template written in GSM-7 stays in GSM-7 for everybody: a name loses its accents if it must, and a name in another
+    script gives way to the fallback, because one foreign letter more than doubles the price of the whole text.
+    """
+    fields = usable(context)
+    if _is_gsm7_template(step.template):
+        fitted = {
+            name: fit_to_gsm7(value) if isinstance(value, str) and not is_gsm7(value) else value
+            for name, value in fields.items()
+        }
+        fields = {name: value for name, value in fitted.items() if value is not None}
+    body = smart_encode(_tidy(_fill(step.template, fields)))
+    size = measure(body)
+    if size.segments > step.max_segments:
+        raise MessageTooLong(step.template.name, size.segments, step.max_segments, size.encoding)
+    return RenderedSms(body, size.encoding, size.units, size.segments, template_hash(step), _hash(body))
+
+
+@lru_cache(maxsize=1024)
+def template_hash(step: EmailStep | SmsStep) -> str:
+    """Hash of what a step means to say, known before any lead is: equal for all its messages."""
+    if isinstance(step, SmsStep):
+        return _hash(step.template.source)
+    return _hash(step.subject, step.template.source, step.html_template.source if step.html_template else "")
+
+
+def _fill(template: MessageTemplate, fields: Mapping[str, object]) -> str:
+    try:
+        return _compiled(template.source, template.name.endswith(".html.j2")).render(fields)
+    except UndefinedError as error:
+        raise MissingMergeField(str(error.message), template.name) from None
+    except TemplateSyntaxError as error:
+        raise TemplateFailed(template.name, str(error.message), error.lineno) from None
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        # Only the kind of error: its text may quote what the lead typed.
+        raise TemplateFailed(template.name, f"rendering failed with {type(error).__name__}") from None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str, is_html: bool) -> Template:
+    return (_HTML if is_html else _PLAIN).from_string(source)
+
+
+@lru_cache(maxsize=1024)
+def _subject_template(step: EmailStep) -> MessageTemplate:
+    return MessageTemplate(f"subject of {step.step_id}", step.subject)
+
+
+@lru_cache(maxsize=1024)
+def _is_gsm7_template(template: MessageTemplate) -> bool:
+    """Whether everything the template says by itself fits into GSM-7; comments do not count."""
+    tree = parse_template(template)
+    said = [node.data for node in tree.find_all(nodes.TemplateData)]
+    said += [node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)]
+    return all(is_gsm7(smart_encode(text)) for text in said)
+
+
+def _tidy(text: str) -> str:
+    """No blanks at line ends, no blank lines at either end, never more than one blank line in a row."""
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    return "\n".join(line for i, line in enumerate(lines) if line or lines[i - 1])
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()

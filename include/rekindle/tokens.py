@@ -1,0 +1,123 @@
+"""Signed, self-contained tokens for the links in a message: one kind for clicks, one for unsubscribing.
+
+Each purpose has a salt of its own, so a forwarded click link can never unsubscribe anybody. Tokens do not run out: an
+opt-out link must work for at least 30 days (15 USC 7704) or 60 (CASL), and a person may open a year-old mail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from rekindle.errors import ConfigurationError, RekindleError
+
+TOKEN_KEYS_VARIABLE = "REKINDLE_TOKEN_KEYS"  # noqa: S105 - the name of a variable, not a secret
+
+CLICK_SALT = "rekindle.click"
+UNSUBSCRIBE_SALT = "rekindle.unsubscribe"
+
+
+class BadToken(RekindleError):
+    """The token was not made by us, not for this purpose, or was changed on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickToken:
+    """What a tracked link stands for."""
+
+    message_id: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeToken:
+    """Who stops what when the link is used; the address itself is not in it."""
+
+    message_id: str
+    address_hash: str
+    channel: str
+    topic: str
+
+
+class TokenSigner:
+    """Makes and reads tokens. The newest key (the last) signs; every key given still reads."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        if not keys or any(not key.strip() for key in keys):
+            raise ConfigurationError(
+                f"no usable token key: set {TOKEN_KEYS_VARIABLE} to one or more secrets, comma separated, newest last"
+            )
+        self._click = _serializer(keys, CLICK_SALT)
+        self._unsubscribe = _serializer(keys, UNSUBSCRIBE_SALT)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TokenSigner:
+        """The signer over the keys in `REKINDLE_TOKEN_KEYS`."""
+        return cls([key.strip() for key in environment.get(TOKEN_KEYS_VARIABLE, "").split(",") if key.strip()])
+
+    def click(self, message_id: str, destination: str) -> str:
+        """A token that leads to `destination`; raises `ConfigurationError` if that is not a plain http(s) address."""
+        fault = destination_fault(destination)
+        if fault:
+            raise ConfigurationError(f"a tracked link can not lead there: {fault}; write it as https://host/path")
+        return _text(self._click.dumps([message_id, destination]))
+
+    def unsubscribe(self, message_id: str, address_hash: str, channel: str, topic: str) -> str:
+        """A token whose use stops `topic` on `channel` for the address."""
+        return _text(self._unsubscribe.dumps([message_id, address_hash, channel, topic]))
+
+    def read_click(self, token: str) -> ClickToken:
+        """What the click token says; raises `BadToken`."""
+        message_id, destination = _read(self._click, token, 2)
+        if destination_fault(destination):
+            raise BadToken("the token's destination is not an http(s) address")
+        return ClickToken(message_id, destination)
+
+    def read_unsubscribe(self, token: str) -> UnsubscribeToken:
+        """What the unsubscribe token says; raises `BadToken`."""
+        return UnsubscribeToken(*_read(self._unsubscribe, token, 4))
+
+
+def destination_fault(destination: str) -> str | None:
+    """Why nobody may be sent to `destination`, or None if it is fine."""
+    # Browsers drop tabs and newlines and read a backslash as a slash, so such an address is not what it seems.
+    if any(character <= " " or character in "\\\x7f" for character in destination):
+        return "it holds a blank, a control character or a backslash"
+    try:
+        parts = urlsplit(destination)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "it is not a URL"
+    if parts.scheme not in ("http", "https"):
+        return "it is neither http nor https"
+    if not host:
+        return "it names no host"
+    if "@" in parts.netloc:
+        return "it carries a user name, which hides the real host"
+    return None
+
+
+def _serializer(keys: Sequence[str], salt: str) -> URLSafeSerializer:
+    return URLSafeSerializer(
+        list(keys), salt=salt, signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+    )
+
+
+def _read(serializer: URLSafeSerializer, token: str, length: int) -> list[str]:
+    try:
+        content: Any = serializer.loads(token)
+    except (BadData, ValueError) as error:
+        raise BadToken("the token is not one of ours") from error
+    if not isinstance(content, list) or len(content) != length or not all(isinstance(part, str) for part in content):
+        raise BadToken("the token does not hold what it should")
+    return content
+
+
+def _text(token: str | bytes) -> str:
+    return token if isinstance(token, str) else token.decode()

@@ -1,0 +1,40 @@
+"""Which warehouse this installation uses."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rekindle.errors import ConfigurationError
+from rekindle.project import project_root
+from rekindle.warehouse.ports import Warehouse
+
+
+class Engine(StrEnum):
+    DUCKDB = "duckdb"
+    BIGQUERY = "bigquery"
+    SNOWFLAKE = "snowflake"
+
+
+class WarehouseSettings(BaseSettings):
+    """Read from `REKINDLE_WAREHOUSE_*`; the default is the embedded DuckDB file."""
+
+    model_config = SettingsConfigDict(env_prefix="REKINDLE_WAREHOUSE_")
+
+    engine: Engine = Engine.DUCKDB
+    path: Path = project_root() / ".rekindle" / "warehouse.duckdb"
+
+
+def open_warehouse(settings: WarehouseSettings | None = None) -> Warehouse:
+    """The configured warehouse; connects only when a transaction begins."""
+    settings = settings or WarehouseSettings()
+    if settings.engine is Engine.DUCKDB:
+        from rekindle.warehouse.duckdb import DuckDbWarehouse
+
+        return DuckDbWarehouse(settings.path)
+    raise ConfigurationError(
+        f"REKINDLE_WAREHOUSE_ENGINE={settings.engine} computes its models through dbt, but the state statements run on duckdb only"
+        " so far; set REKINDLE_WAREHOUSE_ENGINE=duckdb"
+    )

@@ -1,0 +1,46 @@
+"""Builds a selection of the dbt project through Cosmos, as of the run's logical instant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cosmos.config import ProfileConfig
+from cosmos.constants import InvocationMode
+from cosmos.operators.local import DbtBuildLocalOperator
+from rekindle.project import project_root
+
+from rekindle_airflow.run_context import announce, run_of
+from rekindle_airflow.settings import settings
+
+
+class BuildModelsOperator(DbtBuildLocalOperator):
+    """One `dbt build` of a selection, data tests included, in one task.
+
+    The embedded warehouse can be open in one process at a time, so a task per model would only add a start-up per model.
+    """
+
+    def __init__(self, *, selector: str, **kwargs: Any) -> None:
+        project = project_root() / "dbt_project"
+        super().__init__(
+            project_dir=str(project),
+            profile_config=ProfileConfig(
+                profile_name="rekindle",
+                target_name=settings().dbt_target,
+                profiles_yml_filepath=str(project / "profiles.yml"),
+            ),
+            select=[selector],
+            exclude=["test_type:unit"],
+            invocation_mode=InvocationMode.DBT_RUNNER,
+            install_deps=False,
+            emit_datasets=False,
+            append_env=True,
+            **kwargs,
+        )
+
+    def execute(self, context: Any, **kwargs: Any) -> None:
+        """Build as of the run's logical instant and hand it on to the outlets."""
+        run = run_of(context)
+        # not --vars: dbt parses the whole project again whenever those change
+        self.env = {**(self.env or {}), "REKINDLE_AS_OF": run.as_of.isoformat()}
+        super().execute(context, **kwargs)
+        announce(context, run)

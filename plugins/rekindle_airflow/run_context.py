@@ -1,0 +1,57 @@
+"""Which logical instant a task acts as of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rekindle.clock import clock_from_environment
+from rekindle.run import Run
+
+AS_OF = "as_of"
+
+
+def current_run() -> Run:
+    """The run of the task that is executing, from Airflow's own context."""
+    from airflow.sdk import get_current_context
+
+    return run_of(get_current_context())
+
+
+def run_of(context: Any) -> Run:
+    """Resolve the logical instant: the trigger's `as_of`, else what the triggering assets carry, else the end of the data interval.
+
+    Asset-triggered runs have no logical date of their own; the instant travels in the asset events' `extra`.
+    """
+    dag_run = context["dag_run"]
+    as_of = (
+        _parse((dag_run.conf or {}).get(AS_OF))
+        or _newest(context.get("triggering_asset_events") or {})
+        or context.get("data_interval_end")
+        or context.get("logical_date")
+        or dag_run.run_after
+    )
+    return Run(as_of=as_of.astimezone(UTC), run_id=dag_run.run_id, recorded_at=clock_from_environment().now())
+
+
+def announce(context: Any, run: Run) -> None:
+    """Hand the logical instant on to whatever the task's outlets trigger."""
+    for outlet in context["task"].outlets:
+        context["outlet_events"][outlet].extra = {AS_OF: run.as_of.isoformat()}
+
+
+def _newest(events: Any) -> datetime | None:
+    instants = [
+        instant
+        for asset_events in events.values()
+        for event in asset_events
+        if (instant := _parse((event.extra or {}).get(AS_OF)))
+    ]
+    return max(instants, default=None)
+
+
+def _parse(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

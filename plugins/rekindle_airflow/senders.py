@@ -1,0 +1,35 @@
+"""Builds the parts of a send task from the installation's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rekindle_airflow.settings import settings
+
+if TYPE_CHECKING:
+    from rekindle.campaigns import Campaign
+    from rekindle.dispatch import Composer
+    from rekindle.governor import Governor
+
+
+def composer_of(campaign: Campaign) -> Composer:
+    """Renders the campaign's messages with this installation's links and addresses."""
+    from rekindle.dispatch import Composer
+    from rekindle.tokens import TokenSigner
+
+    return Composer(
+        campaign=campaign,
+        signer=TokenSigner(settings().token_keys.get_secret_value().split(",")),
+        public_base_url=settings().public_base_url,
+        app_url=settings().app_url,
+        company_name=settings().company_name,
+        postal_address=settings().postal_address,
+    )
+
+
+def governor_of(provider: str) -> Governor:
+    """The one governor of a provider account, shared by every process of this machine."""
+    from rekindle.governor import Governor
+
+    rate = {"sendgrid": settings().sendgrid_rate, "twilio": settings().twilio_rate}[provider]
+    return Governor.shared(provider, rate_per_second=rate, folder=settings().governor_root)

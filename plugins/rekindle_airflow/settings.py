@@ -1,0 +1,45 @@
+"""What this installation is called and where its parts are; every value comes from `REKINDLE_*` or has a sane default."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from rekindle.project import project_root
+
+
+class Settings(BaseSettings):
+    """Installation settings. Secrets of providers are not here: they live in Airflow connections."""
+
+    model_config = SettingsConfigDict(env_prefix="REKINDLE_", extra="ignore")
+
+    #: Cron of the daily cycle. 18:00 UTC is 10:00 in Los Angeles and 13:00 in New York in winter: decent in every US zone.
+    #: Empty means "only when triggered".
+    daily_schedule: str = "0 18 * * *"
+
+    inbox_root: Path = project_root() / ".rekindle" / "inbox"
+    landing_root: Path = project_root() / ".rekindle" / "landing"
+    governor_root: Path = project_root() / ".rekindle" / "governor"
+
+    public_base_url: str = "http://127.0.0.1:8290"
+    app_url: str = "http://127.0.0.1:8290/healthz"
+    token_keys: SecretStr = SecretStr("")
+
+    company_name: str = "Example Records"
+    postal_address: str = "1 Example Street, Springfield, IL 62701, USA"
+    from_email: str = "hello@example.com"
+    default_region: str = "US"
+
+    #: Provider units a second over all workers: recipients for e-mail, segments for SMS.
+    sendgrid_rate: int = 2_000
+    twilio_rate: int = 100
+
+    dbt_target: str = "duckdb"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

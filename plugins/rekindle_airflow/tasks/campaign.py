@@ -1,0 +1,140 @@
+"""One campaign's daily tick: freeze, advance, check, plan, send, settle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rekindle.campaigns.models import Campaign
+
+
+def _campaign(campaign_id: str) -> Campaign:
+    from rekindle.campaigns.loader import load_campaign
+    from rekindle.project import project_root
+
+    root = project_root() / "include"
+    return load_campaign(root / "campaigns" / f"{campaign_id}.yaml", root / "templates")
+
+
+def freeze_cohort(campaign_id: str) -> dict[str, int]:
+    """Enter the leads who just crossed the cold line and draw their arms."""
+    from rekindle.journey import freeze_cohort as freeze
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.guards import skip_if_refused
+    from rekindle_airflow.run_context import current_run
+
+    with skip_if_refused():
+        return freeze(open_warehouse(), _campaign(campaign_id), current_run())
+
+
+def advance_journeys(campaign_id: str) -> dict[str, int]:
+    """End what is ended; move accepted messages into their wait and finished waits onward."""
+    from rekindle.journey import advance_journeys as advance
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.run_context import current_run
+
+    return advance(open_warehouse(), _campaign(campaign_id), current_run())
+
+
+def check_contacts(campaign_id: str) -> dict[str, int]:
+    """Validate the addresses that are about to be written to: syntax, libphonenumber, then Lookup v2 for the line type."""
+    from rekindle.channels.twilio import LineTypeLookup
+    from rekindle.contacts import ContactCheck, check_email, check_phone
+    from rekindle.planning import check_contacts as check
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.connections import twilio_account
+    from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.settings import settings
+
+    lookup = LineTypeLookup(twilio_account())
+
+    def check_number(number: str, country: str | None) -> ContactCheck:
+        return check_phone(number, country or settings().default_region, lookup)
+
+    def check_address(address: str, country: str | None) -> ContactCheck:
+        return check_email(address)
+
+    run, warehouse, campaign = current_run(), open_warehouse(), _campaign(campaign_id)
+    counts: dict[str, int] = {}
+    for step in campaign.message_steps:
+        checker = check_address if step.kind == "email" else check_number
+        found = check(warehouse, campaign, step, run, checker)
+        counts |= {f"{step.step_id}_{name}": count for name, count in found.items()}
+    return counts
+
+
+def plan_messages(campaign_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Plan what may be sent now; returns the open batches per channel, ids and counts only."""
+    from rekindle.planning import plan_messages as plan
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.guards import skip_if_refused
+    from rekindle_airflow.run_context import current_run
+
+    batches: dict[str, list[dict[str, Any]]] = {"email": [], "sms": []}
+    with skip_if_refused():
+        for batch in plan(open_warehouse(), _campaign(campaign_id), current_run()):
+            batches[batch.channel].append({"batch_id": batch.batch_id, "message_count": batch.message_count})
+    return batches
+
+
+def send_emails(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
+    """Send one batch through SendGrid. Safe to retry, clear or run twice: what is claimed or sent is not claimed again."""
+    from rekindle.channels.sendgrid import SendGridChannel
+    from rekindle.dispatch import EmailSender
+
+    from rekindle_airflow.connections import sendgrid_account
+    from rekindle_airflow.senders import governor_of
+
+    account = sendgrid_account()
+    return _dispatch(campaign_id, batch, EmailSender(SendGridChannel(account), governor_of("sendgrid")), account)
+
+
+def send_texts(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
+    """Send one batch through Twilio. Safe to retry, clear or run twice: what is claimed or sent is not claimed again."""
+    from rekindle.channels.twilio import TwilioChannel
+    from rekindle.dispatch import SmsSender
+
+    from rekindle_airflow.connections import twilio_account
+    from rekindle_airflow.senders import governor_of
+
+    account = twilio_account()
+    return _dispatch(campaign_id, batch, SmsSender(TwilioChannel(account), governor_of("twilio")), account)
+
+
+def _dispatch(campaign_id: str, batch: dict[str, Any], sender: Any, account: Any) -> dict[str, int]:
+    from airflow.sdk import get_current_context
+    from rekindle.channels.credentials import refuse_stepped_clock_with_real_provider
+    from rekindle.clock import clock_from_environment
+    from rekindle.dispatch import dispatch_batch
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.run_context import run_of
+    from rekindle_airflow.senders import composer_of
+
+    context = get_current_context()
+    context["batch"] = batch["batch_id"]  # map_index_template shows it
+    clock = clock_from_environment()
+    refuse_stepped_clock_with_real_provider(clock, [account])
+    composer = composer_of(_campaign(campaign_id))
+    dispatched = dispatch_batch(open_warehouse(), batch["batch_id"], composer, sender, clock, run_of(context))
+    return dispatched.as_counts()
+
+
+def settle_run(campaign_id: str, **context: Any) -> dict[str, int]:
+    """Move what was accepted into its wait, end what was refused for good, and tell the next DAG."""
+    from rekindle.run import refuse_older_day
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.guards import skip_if_refused
+    from rekindle_airflow.run_context import announce, run_of
+
+    run = run_of(context)
+    with skip_if_refused(), open_warehouse().transaction() as transaction:
+        refuse_older_day(transaction, run, "plan_messages", campaign_id)
+    counts = advance_journeys(campaign_id)
+    announce(context, run)
+    return counts

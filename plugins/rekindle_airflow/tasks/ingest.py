@@ -1,0 +1,36 @@
+"""Loads what arrived: the company's tables, then everything providers, people and the product said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def load_tables() -> dict[str, int]:
+    """Load the inbox folders that were complete before this run's logical time. Skips if a later day is finished."""
+    from rekindle.ingest import load_inbox
+    from rekindle.run import refuse_older_day
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.guards import skip_if_refused
+    from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.settings import settings
+
+    run, warehouse = current_run(), open_warehouse()
+    with skip_if_refused():
+        with warehouse.transaction() as transaction:
+            refuse_older_day(transaction, run, "ingest")
+        return load_inbox(warehouse, settings().inbox_root, run)
+
+
+def load_landing_files(**context: Any) -> dict[str, int]:
+    """Load webhooks, clicks, opt-outs and tracked events; settle messages and end the journeys they end."""
+    from rekindle.ingest import load_landing_zone
+    from rekindle.warehouse import open_warehouse
+
+    from rekindle_airflow.run_context import announce, run_of
+    from rekindle_airflow.settings import settings
+
+    run = run_of(context)
+    counts = load_landing_zone(open_warehouse(), settings().landing_root, run)
+    announce(context, run)
+    return counts

@@ -1,0 +1,5 @@
+select
+    migration,
+    sha256
+from {{ state }}.schema_migrations
+order by migration

@@ -1,0 +1,14 @@
+-- One attempt takes what is left of the batch. Whoever reads back its own attempt id holds the row; nobody else can.
+update {{ state }}.messages
+set
+    status = 'claimed',
+    status_rank = 10,
+    attempt_id = $attempt_id,
+    claimed_at = $now,
+    lease_expires_at = $lease_expires_at
+where
+    batch_id = $batch_id
+    and status = 'planned'
+    and arm = 'treatment'
+    and window_opens_at <= $now
+    and expires_at > $now

@@ -1,0 +1,2 @@
+delete from {{ state }}.attempt_chunks
+where attempt_id = $attempt_id

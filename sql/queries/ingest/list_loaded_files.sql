@@ -1,0 +1,2 @@
+select landing_file
+from {{ raw }}.landing_files

@@ -1,0 +1,31 @@
+-- Rolling, across campaigns: no send had as many sends as its cap before it inside the cap's days.
+with sent as (
+    select
+        message_id,
+        campaign_id,
+        lead_id,
+        attempting_at
+    from {{ state }}.messages
+    where attempting_at is not null and status not in ('failed', 'expired', 'planned')
+),
+
+counted as (
+    select
+        sent.message_id,
+        count(earlier.message_id) as earlier_sends
+    from sent
+    left join sent as earlier
+        on
+            sent.lead_id = earlier.lead_id
+            and sent.message_id <> earlier.message_id
+            and earlier.attempting_at <= sent.attempting_at
+            and earlier.attempting_at > {{ add_seconds("sent.attempting_at", "-$cap_seconds") }}
+    where sent.campaign_id = $campaign_id
+    group by sent.message_id
+)
+
+select
+    coalesce(sum(case when earlier_sends >= $cap_messages then 1 else 0 end), 0) as violations,
+    count(*) as checked,
+    'sends' as unit
+from counted

@@ -1,0 +1,149 @@
+-- End every active entry that a life sign, an answer or a provider's receipt ends; the earliest cause wins.
+insert into {{ state }}.journey_transitions (
+    entry_id, campaign_id, sequence, from_stage, to_stage, reason, due_at, exit_reason, happened_at, recorded_at, run_id
+)
+with active as (
+    select
+        journeys.entry_id,
+        journeys.campaign_id,
+        journeys.lead_id,
+        journeys.stage,
+        journeys.last_sequence,
+        entries.entered_at,
+        entries.email_hash,
+        entries.phone_hash
+    from {{ state }}.journey_state as journeys
+    inner join {{ state }}.journey_entries as entries on journeys.entry_id = entries.entry_id
+    where journeys.exit_reason is null
+),
+
+horizon as (
+    select min(entered_at) as oldest_entered_at
+    from active
+),
+
+-- She logged in or did the key action.
+life_signs as (
+    select
+        active.entry_id,
+        're_engaged' as exit_reason,
+        signs.kind as cause,
+        min(signs.occurred_at) as happened_at,
+        50 as priority
+    from active
+    inner join {{ activation }}.sync_life_signs as signs on active.lead_id = signs.lead_id
+    cross join horizon
+    where
+        signs.occurred_at > active.entered_at
+        and signs.occurred_at >= horizon.oldest_entered_at
+        and signs.occurred_at <= $as_of
+    group by active.entry_id, signs.kind
+),
+
+entry_messages as (
+    select
+        messages.message_id,
+        messages.channel,
+        active.entry_id
+    from {{ state }}.messages as messages
+    inner join active on messages.entry_id = active.entry_id
+),
+
+-- A person, not a robot, followed the tracked link; or the provider told how the message fared.
+message_signs as (
+    select
+        entry_messages.entry_id,
+        case
+            when events.event_type = 'clicked' then 're_engaged'
+            when events.event_type = 'complained' then 'complained'
+            when events.event_type = 'unsubscribed' then 'unsubscribed'
+            when events.event_type in ('bounced', 'dropped') then coalesce(errors.exit_reason, 'invalid_email')
+            else coalesce(errors.exit_reason, 'sms_failed')
+        end as exit_reason,
+        events.event_type as cause,
+        events.occurred_at as happened_at,
+        case events.event_type when 'unsubscribed' then 10 when 'complained' then 10 when 'clicked' then 50 else 30 end
+            as priority
+    from entry_messages
+    inner join {{ state }}.message_events as events on entry_messages.message_id = events.message_id
+    left join {{ seeds }}.provider_errors as errors
+        on
+            events.provider = errors.provider
+            and events.error_code = errors.error_code
+            and errors.seen_in = 'receipt'
+    where
+        (events.event_type = 'clicked' and events.is_human)
+        or events.event_type in ('complained', 'unsubscribed')
+        or (events.event_type in ('bounced', 'dropped') and entry_messages.channel = 'email')
+        or (events.event_type in ('undelivered', 'failed') and entry_messages.channel = 'sms')
+),
+
+-- An inbound text or an opt-out names an address, not a message.
+address_signs as (
+    select
+        active.entry_id,
+        case events.event_type when 'replied' then 'replied' else events.event_type end as exit_reason,
+        events.event_type as cause,
+        events.occurred_at as happened_at,
+        case events.event_type when 'replied' then 40 else 10 end as priority
+    from {{ state }}.message_events as events
+    inner join active on events.address_hash = active.phone_hash or events.address_hash = active.email_hash
+    where
+        events.event_type in ('unsubscribed', 'complained', 'replied')
+        and events.occurred_at >= active.entered_at
+),
+
+-- Refused for good before acceptance.
+refusals as (
+    select
+        active.entry_id,
+        coalesce(
+            errors.exit_reason, case messages.channel when 'email' then 'invalid_email' else 'sms_failed' end
+        ) as exit_reason,
+        'refused' as cause,
+        messages.settled_at as happened_at,
+        30 as priority
+    from {{ state }}.messages as messages
+    inner join active on messages.entry_id = active.entry_id
+    left join {{ seeds }}.provider_errors as errors
+        on
+            messages.provider = errors.provider
+            and messages.error_code = errors.error_code
+            and errors.seen_in = 'api'
+    where messages.status = 'failed'
+),
+
+signs as (
+    select * from life_signs
+    union all
+    select * from message_signs
+    union all
+    select * from address_signs
+    union all
+    select * from refusals
+),
+
+first_sign as (
+    select
+        signs.*,
+        row_number() over (
+            partition by signs.entry_id
+            order by signs.priority asc, signs.happened_at asc, signs.cause asc
+        ) as sign_rank
+    from signs
+)
+
+select
+    active.entry_id,
+    active.campaign_id,
+    active.last_sequence + 1 as sequence,
+    active.stage as from_stage,
+    'exited' as to_stage,
+    first_sign.cause as reason,
+    cast(null as {{ timestamp }}) as due_at,
+    first_sign.exit_reason,
+    first_sign.happened_at,
+    $recorded_at as recorded_at,
+    $run_id as run_id
+from active
+inner join first_sign on active.entry_id = first_sign.entry_id and first_sign.sign_rank = 1

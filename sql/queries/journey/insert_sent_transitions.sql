@@ -1,0 +1,29 @@
+-- A message of this send step is settled enough to go on: the wait counts from its acceptance.
+insert into {{ state }}.journey_transitions (
+    entry_id, campaign_id, sequence, from_stage, to_stage, reason, due_at, exit_reason, happened_at, recorded_at, run_id
+)
+select
+    journeys.entry_id,
+    journeys.campaign_id,
+    journeys.last_sequence + 1 as sequence,
+    journeys.stage as from_stage,
+    $next_stage as to_stage,
+    case
+        when messages.status = 'withheld' then 'message_withheld'
+        when messages.status = 'aged_out' then 'message_aged_out'
+        else 'message_accepted'
+    end as reason,
+    {{ add_seconds("messages.accepted_at", "$wait_seconds") }} as due_at,
+    cast(null as {{ text }}) as exit_reason,
+    messages.accepted_at as happened_at,
+    $recorded_at as recorded_at,
+    $run_id as run_id
+from {{ state }}.journey_state as journeys
+inner join {{ state }}.messages as messages
+    on journeys.entry_id = messages.entry_id and journeys.stage = messages.step_id
+where
+    journeys.campaign_id = $campaign_id
+    and journeys.stage = $stage
+    and journeys.exit_reason is null
+    and messages.status in ('accepted', 'sent', 'delivered', 'undelivered', 'withheld', 'aged_out')
+    and messages.accepted_at is not null

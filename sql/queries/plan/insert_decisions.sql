@@ -1,0 +1,16 @@
+insert into {{ state }}.decisions (
+    entry_id, campaign_id, lead_id, step_id, channel, reason, detail, decided_at, next_due_at, run_id
+)
+select
+    due.entry_id,
+    due.campaign_id,
+    due.lead_id,
+    due.step_id,
+    due.channel,
+    due.reason,
+    due.time_zones as detail,
+    $as_of as decided_at,
+    due.next_due_at,
+    $run_id as run_id
+from {{ state }}.due_entries as due
+where due.campaign_id = $campaign_id and due.step_id = $step_id and due.verdict in ('defer', 'skip')

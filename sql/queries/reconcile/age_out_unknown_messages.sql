@@ -1,0 +1,8 @@
+-- Nobody ever told. It stays counted as perhaps sent and is not sent again; the journey goes on.
+update {{ state }}.messages
+set
+    status = 'aged_out',
+    status_rank = 40,
+    accepted_at = coalesce(accepted_at, attempting_at),
+    settled_at = $now
+where status = 'unknown' and attempting_at <= $unknown_since

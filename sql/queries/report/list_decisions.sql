@@ -1,0 +1,7 @@
+select
+    channel,
+    reason,
+    count(*) as decisions
+from {{ state }}.decisions
+group by channel, reason
+order by decisions desc, channel, reason

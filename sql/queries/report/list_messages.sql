@@ -1,0 +1,8 @@
+select
+    channel,
+    arm,
+    status,
+    count(*) as messages
+from {{ state }}.messages
+group by channel, arm, status
+order by channel, arm, messages desc, status

@@ -1,0 +1,3 @@
+select *
+from {{ marts }}.reactivation_by_campaign
+order by campaign_id

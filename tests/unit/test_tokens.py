@@ -1,0 +1,161 @@
+"""Tokens carry what they should, to the purpose they were made for, and nothing else reads."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import URLSafeSerializer
+
+from rekindle.errors import ConfigurationError
+from rekindle.identity import address_hash
+from rekindle.tokens import (
+    CLICK_SALT,
+    UNSUBSCRIBE_SALT,
+    BadToken,
+    ClickToken,
+    TokenSigner,
+    UnsubscribeToken,
+    destination_fault,
+)
+
+MESSAGE_ID = "0d8d3c0e-2f52-5c38-9c0b-0a2f1f6d2b11"
+DESTINATION = "https://shop.example.com/back?from=mail&x=1;2#top"
+HASH = address_hash("ada@example.com")
+SIGNER = TokenSigner(["only-key"])
+
+
+def test_click_token_comes_back_as_it_was() -> None:
+    assert SIGNER.read_click(SIGNER.click(MESSAGE_ID, DESTINATION)) == ClickToken(MESSAGE_ID, DESTINATION)
+
+
+def test_unsubscribe_token_comes_back_as_it_was() -> None:
+    token = SIGNER.unsubscribe(MESSAGE_ID, HASH, "email", "marketing")
+    assert SIGNER.read_unsubscribe(token) == UnsubscribeToken(MESSAGE_ID, HASH, "email", "marketing")
+
+
+def test_tokens_are_fit_for_a_url_and_the_same_every_time() -> None:
+    token = SIGNER.click(MESSAGE_ID, DESTINATION)
+    assert set(token) <= set(string.ascii_letters + string.digits + "-_.")
+    assert token == TokenSigner(["only-key"]).click(MESSAGE_ID, DESTINATION)
+
+
+def test_no_address_is_in_an_unsubscribe_token() -> None:
+    content = URLSafeSerializer("any").loads_unsafe(SIGNER.unsubscribe(MESSAGE_ID, HASH, "email", "marketing"))[1]
+    assert content == [MESSAGE_ID, HASH, "email", "marketing"]
+
+
+def test_a_click_token_never_unsubscribes_and_the_other_way_round() -> None:
+    with pytest.raises(BadToken):
+        SIGNER.read_unsubscribe(SIGNER.click(MESSAGE_ID, DESTINATION))
+    with pytest.raises(BadToken):
+        SIGNER.read_click(SIGNER.unsubscribe(MESSAGE_ID, HASH, "email", "marketing"))
+
+
+def test_keys_rotate() -> None:
+    # Given a token made with the old key
+    old = TokenSigner(["old"]).click(MESSAGE_ID, DESTINATION)
+    both = TokenSigner(["old", "new"])
+    # Then the pair still reads it, and signs with the newest
+    assert both.read_click(old).message_id == MESSAGE_ID
+    new = both.click(MESSAGE_ID, DESTINATION)
+    assert TokenSigner(["new"]).read_click(new).message_id == MESSAGE_ID
+    # And once the old key is gone its tokens are too
+    with pytest.raises(BadToken):
+        TokenSigner(["new"]).read_click(old)
+    with pytest.raises(BadToken):
+        TokenSigner(["old"]).read_click(new)
+
+
+def test_the_signature_is_sha256() -> None:
+    kwargs = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+    serializer = URLSafeSerializer("only-key", salt=CLICK_SALT, signer_kwargs=kwargs)
+    assert serializer.dumps([MESSAGE_ID, DESTINATION]) == SIGNER.click(MESSAGE_ID, DESTINATION)
+    assert len(SIGNER.click(MESSAGE_ID, DESTINATION).rpartition(".")[2]) == 43  # 32 bytes in base64
+
+
+@pytest.mark.parametrize("keys", [[], [""], ["good", " "]])
+def test_no_key_is_our_mistake(keys: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match="REKINDLE_TOKEN_KEYS"):
+        TokenSigner(keys)
+
+
+def test_keys_from_the_environment() -> None:
+    signer = TokenSigner.from_environment({"REKINDLE_TOKEN_KEYS": "old, new"})
+    assert TokenSigner(["new"]).read_click(signer.click(MESSAGE_ID, DESTINATION)).message_id == MESSAGE_ID
+    with pytest.raises(ConfigurationError, match="REKINDLE_TOKEN_KEYS"):
+        TokenSigner.from_environment({})
+
+
+NOT_DESTINATIONS = [
+    "",
+    "/relative",
+    "//evil.example/path",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "ftp://files.example.com",
+    "https://",
+    "https:///path",
+    "https://shop.example.com@evil.example/",
+    "https://shop.example.com\\@evil.example/",
+    "https://shop.example.com/\r\nSet-Cookie: a=b",
+    "https://shop.example.com/\x00",
+    " https://shop.example.com/",
+    "https://shop.example.com/a b",
+    "https://shop.example.com:notaport/",
+    "https://[::1/",
+]
+
+
+@pytest.mark.parametrize("destination", NOT_DESTINATIONS)
+def test_only_plain_http_addresses_are_destinations(destination: str) -> None:
+    assert destination_fault(destination)
+    with pytest.raises(ConfigurationError):
+        SIGNER.click(MESSAGE_ID, destination)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *[[MESSAGE_ID, destination] for destination in NOT_DESTINATIONS],
+        [MESSAGE_ID],
+        [MESSAGE_ID, DESTINATION, "more"],
+        {"message_id": MESSAGE_ID, "destination": DESTINATION},
+        [MESSAGE_ID, 7],
+        None,
+    ],
+)
+def test_content_that_should_not_be_is_refused_even_with_our_signature(content: object) -> None:
+    kwargs = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+    for salt, read in ((CLICK_SALT, SIGNER.read_click), (UNSUBSCRIBE_SALT, SIGNER.read_unsubscribe)):
+        token = URLSafeSerializer("only-key", salt=salt, signer_kwargs=kwargs).dumps(content)
+        with pytest.raises(BadToken):
+            read(token if isinstance(token, str) else token.decode())
+
+
+@given(st.text())
+def test_arbitrary_text_is_a_bad_token(text: str) -> None:
+    with pytest.raises(BadToken):
+        SIGNER.read_click(text)
+    with pytest.raises(BadToken):
+        SIGNER.read_unsubscribe(text)
+
+
+@given(st.data())
+def test_a_changed_payload_is_a_bad_token(data: st.DataObject) -> None:
+    token = SIGNER.unsubscribe(MESSAGE_ID, HASH, "email", "marketing")
+    position = data.draw(st.integers(0, token.rindex(".") - 1))
+    letter = data.draw(st.sampled_from(string.ascii_letters).filter(lambda letter: letter != token[position]))
+    with pytest.raises(BadToken):
+        SIGNER.read_unsubscribe(token[:position] + letter + token[position + 1 :])
+    with pytest.raises(BadToken):
+        SIGNER.read_unsubscribe(token[:position])
+
+
+@given(message_id=st.text(max_size=60).filter(lambda text: text.isprintable()), path=st.text("aZ0é雪/?&=%#;~", max_size=80))
+def test_whatever_is_signed_comes_back(message_id: str, path: str) -> None:
+    destination = f"https://shop.example.com/{path}"
+    assert SIGNER.read_click(SIGNER.click(message_id, destination)) == ClickToken(message_id, destination)
