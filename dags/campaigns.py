@@ -1,16 +1,17 @@
 """
 ### Campaign: one tick of one campaign
 
-Made from `include/campaigns/<campaign>.yaml`. Freezes the cohort that just crossed the cold line (with its holdout), ends and advances
-journeys, checks the addresses that are due, plans, sends in batches through the provider's pool, and settles.
+Made from `include/campaigns/<campaign>.yaml`. Freezes the cohort that just crossed the cold line (with its holdout),
+ends and advances journeys, checks the addresses that are due, plans, sends in batches through the provider's pool, and
+settles.
 
-**Rerun or clear?** Both are safe, also in the middle of sending: a message is claimed by one attempt, committed as `attempting` before the
-call, and never sent again once its outcome is not proved a refusal.
+**Rerun or clear?** Both are safe, also in the middle of sending: a message is claimed by one attempt, committed as
+`attempting` before the call, and never sent again once its outcome is not proved a refusal.
 
 **Pause** the DAG to stop sending; people wait where they stand and nobody is skipped.
 
-**Triage.** Why somebody was not written to is in `rekindle_state.decisions`; a configuration error stops the run, and no lead is marked bad
-for our fault.
+**Triage.** Why somebody was not written to is in `rekindle_state.decisions`; a configuration error stops the run, and
+no lead is marked bad for our fault.
 """
 
 from airflow.sdk import TriggerRule, dag, task
@@ -24,7 +25,8 @@ from rekindle_airflow.tasks.campaign import (
     advance_journeys,
     check_contacts,
     freeze_cohort,
-    plan_messages,
+    plan_emails,
+    plan_texts,
     send_emails,
     send_texts,
     settle_run,
@@ -42,21 +44,23 @@ def campaign_dag(campaign_id: str, description: str):
         freeze = task(pool=WAREHOUSE)(freeze_cohort)(campaign_id)
         advance = task(pool=WAREHOUSE)(advance_journeys)(campaign_id)
         check = task(pool=WAREHOUSE)(check_contacts)(campaign_id)
-        batches = task(pool=WAREHOUSE, multiple_outputs=True)(plan_messages)(campaign_id)
+        email_batches = task(pool=WAREHOUSE)(plan_emails)(campaign_id)
+        text_batches = task(pool=WAREHOUSE)(plan_texts)(campaign_id)
         emails = (
             task(pool=CHANNEL["email"], map_index_template="{{ batch }}")(send_emails)
             .partial(campaign_id=campaign_id)
-            .expand(batch=batches["email"])
+            .expand(batch=email_batches)
         )
         texts = (
             task(pool=CHANNEL["sms"], map_index_template="{{ batch }}")(send_texts)
             .partial(campaign_id=campaign_id)
-            .expand(batch=batches["sms"])
+            .expand(batch=text_batches)
         )
         # settles also what a failed batch got through, and runs when there was nothing to send
         settle = task(pool=WAREHOUSE, trigger_rule=TriggerRule.ALL_DONE, outlets=[JOURNEYS])(settle_run)(campaign_id)
 
-        freeze >> advance >> check >> batches
+        # texts are planned after e-mails: who can not be mailed moves on to the text step in the same tick
+        freeze >> advance >> check >> email_batches >> text_batches
         [emails, texts] >> settle
 
     return campaign()

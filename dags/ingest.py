@@ -1,14 +1,15 @@
 """
 ### Ingest: what arrived, exactly once
 
-Loads the company's own tables (events, users, tickets), then everything providers, people and the product said since the last run:
-webhooks, tracked clicks, opt-outs, app events. Messages settle by monotone ranks, suppressions are written first, and an entry that a
-click, a log-in, a hard bounce or a STOP ends, ends here.
+Loads the company's own tables (events, users, tickets), then everything providers, people and the product said since
+the last run: webhooks, tracked clicks, opt-outs, app events. Messages settle by monotone ranks, suppressions are
+written first, and an entry that a click, a log-in, a hard bounce or a STOP ends, ends here.
 
-**Rerun or clear?** Both are safe: landing files are loaded once by manifest, events once by natural key. A day older than the newest
-finished one is skipped.
+**Rerun or clear?** Both are safe: landing files are loaded once by manifest, events once by natural key. A day older
+than the newest finished one is skipped.
 
-**Triage.** Dead letters are in `rekindle_raw.dead_letters` with a reason; rows of input files that could not be used are in
+**Triage.** Dead letters are in `rekindle_raw.dead_letters` with a reason; rows of input files that could not be used
+are in
 `rekindle_raw.rejects` with file, row, column and remedy.
 """
 

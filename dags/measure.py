@@ -1,8 +1,8 @@
 """
 ### Measure: did it work, against the people we left alone
 
-Builds the re-activation marts: entered, active, every exit, re-activation within 30 days in treatment and holdout, the lift and its 95 %
-interval. BI tools read these tables under the contract in `docs/bi_contract.md`.
+Builds the re-activation marts: entered, active, every exit, re-activation within 30 days in treatment and holdout, the
+lift and its 95 % interval. BI tools read these tables under the contract in `docs/bi_contract.md`.
 
 **Rerun or clear?** Both are safe: the same instant gives the same rows.
 """

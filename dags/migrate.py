@@ -1,8 +1,8 @@
 """
 ### Migrate: bring the warehouse to this version
 
-Applies the append-only migrations of `sql/migrations/`, then builds every dbt model once, seeds included, so that the daily DAGs find all
-they read. Trigger it after installing and after every upgrade.
+Applies the append-only migrations of `sql/migrations/`, then builds every dbt model once, seeds included, so that the
+daily DAGs find all they read. Trigger it after installing and after every upgrade.
 
 **Rerun or clear?** Both are safe: what is applied is recorded and skipped.
 """

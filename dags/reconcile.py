@@ -1,8 +1,9 @@
 """
 ### Reconcile: what nobody told us
 
-Stale claims are released (certainly not sent). Attempts whose worker died become `unknown` (perhaps sent, never sent again). Unknown texts are
-looked for in the provider's own list; what can not be proved ages out after 72 hours, counted.
+Stale claims are released (certainly not sent). Attempts whose worker died become `unknown` (perhaps sent, never sent
+again). Unknown texts are looked for in the provider's own list; what can not be proved ages out after 72 hours,
+counted.
 
 **Rerun or clear?** Both are safe.
 """

@@ -1,8 +1,8 @@
 """
 ### Score: how cold is everybody, as of now
 
-Builds staging, intermediate, scoring and activation models (dbt, through Cosmos) as of the run's logical time, data tests included. A test
-that fails stops the day before anybody is written to.
+Builds staging, intermediate, scoring and activation models (dbt, through Cosmos) as of the run's logical time, data
+tests included. A test that fails stops the day before anybody is written to.
 
 **Rerun or clear?** Both are safe: the same instant gives the same rows.
 

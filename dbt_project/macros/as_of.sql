@@ -17,7 +17,7 @@
         {%- endif -%}
         {%- set instant = modules.datetime.datetime.fromisoformat(text | string) -%}
         {%- if instant.tzinfo -%}
-            {%- set instant = instant.astimezone(modules.datetime.timezone.utc) -%}
+            {%- set instant = instant.astimezone(modules.pytz.utc) -%}
         {%- endif -%}
         {{- instant.strftime(pattern) -}}
     {%- endif -%}

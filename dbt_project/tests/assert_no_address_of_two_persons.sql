@@ -1,4 +1,4 @@
-{# Stops the run: a chain of shared addresses longer than the label propagation follows would put one person in two arms. #}
+{# Stops the run: a chain of shared addresses longer than the label propagation follows puts one person in two arms. #}
 {{ config(tags=['daily_score']) }}
 
 with

@@ -1,4 +1,4 @@
-{# Stops the run: the score is 0–100 only if the weights of a preset sum to 100, and a preset without thresholds scores nobody. #}
+{# Stops the run: a score is 0–100 only if the weights sum to 100, and a preset without thresholds scores nobody. #}
 {{ config(tags=['daily_score']) }}
 
 select

@@ -1,4 +1,4 @@
-{# Stops the run: journey_state is the fold of journey_transitions, row by row, and neither has an entry the other lacks. #}
+{# Stops the run: journey_state is the fold of journey_transitions, and neither has an entry that the other lacks. #}
 {{ config(tags=['measure']) }}
 
 with

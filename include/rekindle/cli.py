@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from datetime import date, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from rekindle import __version__
 from rekindle.errors import RekindleError
+from rekindle.sandbox.settings import Reactions
 
 app = typer.Typer(
     name="rekindle",
@@ -22,13 +22,6 @@ app = typer.Typer(
 )
 console = Console()
 complaints = Console(stderr=True)
-
-
-class Reactions(StrEnum):
-    """How the sandbox's made-up people behave."""
-
-    PERSUADABLE = "persuadable"  # some click, answer, complain or say stop
-    NONE = "none"  # receipts and bounces only: for the A/A check of the lift
 
 
 def _version(wanted: bool) -> None:
@@ -58,7 +51,8 @@ def migrate() -> None:
     for name in migrated.applied:
         console.print(f"applied {name}")
     console.print(
-        f"{settings.engine} warehouse at {settings.path}: {len(migrated.applied)} applied, {len(migrated.already_there)} already there"
+        f"{settings.engine} warehouse at {settings.path}:"
+        f" {len(migrated.applied)} applied, {len(migrated.already_there)} already there"
     )
 
 
@@ -74,7 +68,8 @@ def check() -> None:
     settings = WarehouseSettings()
     if not settings.path.exists():
         raise RekindleError(
-            f"there is no warehouse at {settings.path}; run `rekindle migrate`, or set REKINDLE_WAREHOUSE_PATH to where it is"
+            f"there is no warehouse at {settings.path}; run `rekindle migrate`,"
+            " or set REKINDLE_WAREHOUSE_PATH to where it is"
         )
     include = project_root() / "include"
     verdicts = check_invariants(open_warehouse(settings), load_campaigns(include / "campaigns", include / "templates"))
@@ -120,11 +115,11 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8390,
     reactions: Annotated[Reactions, typer.Option(help="How its made-up people behave.")] = Reactions.PERSUADABLE,
-    seed: Annotated[str, typer.Option(help="Another seed makes other people.")] = "rekindle",
+    seed: Annotated[int, typer.Option(help="Another seed makes other people.")] = 0,
     record: Annotated[Path | None, typer.Option(help="Keep the record of accepted messages in this file.")] = None,
 ) -> None:
     """Stand in for SendGrid and Twilio on loopback, webhooks included. Keys come from REKINDLE_SANDBOX_*."""
-    from rekindle.sandbox import run_sandbox
+    from rekindle.sandbox.server import run_sandbox
 
     run_sandbox(
         host=host, port=port, receiver_base_url=receiver_base_url, reactions=reactions, seed=seed, record_path=record
@@ -136,17 +131,23 @@ def demo(
     events: Annotated[
         Path | None, typer.Option(help="CSV or parquet log: user_id, event_type, occurred_at[, properties].")
     ] = None,
-    leads: Annotated[Path | None, typer.Option(help="CSV or parquet of leads: user_id[, email, phone, time_zone …].")] = None,
+    leads: Annotated[
+        Path | None, typer.Option(help="CSV or parquet of leads: user_id[, email, phone, time_zone …].")
+    ] = None,
     as_of: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last logical day; default: where the log ends.")
     ] = None,
-    reactions: Annotated[Reactions, typer.Option(help="none = A/A check: nobody reacts to messages.")] = Reactions.PERSUADABLE,
+    reactions: Annotated[
+        Reactions, typer.Option(help="none = A/A check: nobody reacts to messages.")
+    ] = Reactions.PERSUADABLE,
     days: Annotated[int, typer.Option(min=1, help="Logical days to step one by one.")] = 21,
-    follow_up: Annotated[int, typer.Option(min=0, help="Days to step weekly after that, until re-activation is measured.")] = 30,
+    follow_up: Annotated[
+        int, typer.Option(min=0, help="Days to step weekly after that, until re-activation is measured.")
+    ] = 30,
     key_action: Annotated[
         list[str] | None, typer.Option(help="Event type that counts as key action; repeat for several.")
     ] = None,
-    seed: Annotated[str, typer.Option(help="Another seed makes other reactions.")] = "rekindle",
+    seed: Annotated[int, typer.Option(help="Another seed makes other reactions.")] = 0,
     home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack.", show_default=".rekindle")] = None,
     down: Annotated[bool, typer.Option("--down", help="Stop the embedded stack and leave.")] = False,
     keep_running: Annotated[bool, typer.Option(help="Leave the stack up to look at.")] = True,

@@ -44,7 +44,7 @@ class SteppedClock:
     def step_to(self, instant: datetime) -> None:
         """Move to `instant`; raises `ValueError` if that is in this clock's past."""
         if self.path.exists() and instant < self.now():
-            raise ValueError(f"the clock stands at {self.now().isoformat()} and can not go back to {instant.isoformat()}")
+            raise ValueError(f"the clock stands at {self.now().isoformat()} and can not go back to {instant}")
         beside = self.path.with_suffix(".next")
         beside.write_text(instant.astimezone(UTC).isoformat())
         beside.replace(self.path)

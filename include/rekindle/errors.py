@@ -4,7 +4,8 @@ RekindleError
 ├── ConfigurationError      ours to mend: a campaign file, a setting, a credential; stops the run, no lead changes
 ├── BadInputError           a file handed to us can not be used at all (missing column, empty, unreadable)
 ├── WarehouseBusyError      somebody else holds the embedded warehouse; try again
-└── RefusedError            a guard said no (a stepped clock with a real provider, an older day than the newest finished)
+└── RefusedError            a guard said no (a stepped clock with a real provider, an older day than the newest
+finished)
 
 A message names the thing that is wrong and says how to mend it.
 """

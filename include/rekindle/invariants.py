@@ -1,4 +1,6 @@
-"""The promises of the product, each as a statement that counts its violations. `rekindle check` runs them on any warehouse."""
+"""The promises of the product, each as a statement that counts its violations. `rekindle check` runs them on any
+warehouse.
+"""
 
 from __future__ import annotations
 

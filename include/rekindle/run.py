@@ -37,12 +37,14 @@ def refuse_older_day(transaction: Transaction, run: Run, activity: str, campaign
     newest = transaction.fetch("audit/fetch_watermark", activity=activity, campaign_id=campaign_id)[0]["newest_as_of"]
     if newest is not None and run.as_of < newest:
         raise RefusedError(
-            f"{activity} as of {run.as_of:%Y-%m-%d %H:%M} is finished and the warehouse stands at {newest:%Y-%m-%d %H:%M};"
-            " nothing was changed"
+            f"{activity} as of {run.as_of:%Y-%m-%d %H:%M} is finished"
+            f" and the warehouse stands at {newest:%Y-%m-%d %H:%M}; nothing was changed"
         )
 
 
-def record_run(transaction: Transaction, run: Run, activity: str, counts: Mapping[str, int], campaign_id: str = "") -> None:
+def record_run(
+    transaction: Transaction, run: Run, activity: str, counts: Mapping[str, int], campaign_id: str = ""
+) -> None:
     """Write the finished activity into `campaign_runs`, once per logical instant."""
     transaction.execute(
         "audit/insert_run",

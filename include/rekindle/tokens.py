@@ -49,7 +49,9 @@ class TokenSigner:
     """Makes and reads tokens. The newest key (the last) signs; every key given still reads."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        if not keys or any(not key.strip() for key in keys):
+        # Blanks around a comma must not make a key that only one of two processes has.
+        keys = [key.strip() for key in keys if key.strip()]
+        if not keys:
             raise ConfigurationError(
                 f"no usable token key: set {TOKEN_KEYS_VARIABLE} to one or more secrets, comma separated, newest last"
             )
@@ -59,7 +61,7 @@ class TokenSigner:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TokenSigner:
         """The signer over the keys in `REKINDLE_TOKEN_KEYS`."""
-        return cls([key.strip() for key in environment.get(TOKEN_KEYS_VARIABLE, "").split(",") if key.strip()])
+        return cls(environment.get(TOKEN_KEYS_VARIABLE, "").split(","))
 
     def click(self, message_id: str, destination: str) -> str:
         """A token that leads to `destination`; raises `ConfigurationError` if that is not a plain http(s) address."""

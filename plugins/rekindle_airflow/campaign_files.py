@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 @cache
 def campaign_files() -> tuple[Campaign, ...]:
-    """Every campaign in `include/campaigns/`, validated; a broken file is an import error in the UI that names file and line."""
+    """Every campaign in `include/campaigns/`, validated; a broken file is an import error in the UI that names file
+    and line.
+    """
     from rekindle.campaigns.loader import load_campaigns
     from rekindle.project import project_root
 

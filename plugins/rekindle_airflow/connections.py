@@ -1,8 +1,8 @@
 """Airflow connections → provider accounts. Only the connection's host tells the sandbox from the provider.
 
 `sendgrid_default`: host = API base URL (default https://api.sendgrid.com), password = API key.
-`twilio_default`: host = API base URL (default https://api.twilio.com), login = API key SID or account SID, password = its secret,
-extra = {"account_sid", "messaging_service_sid" or "from_number", "lookup_host"}.
+`twilio_default`: host = API base URL (default https://api.twilio.com), login = API key SID or account SID, password =
+its secret, extra = {"account_sid", "messaging_service_sid" or "from_number", "lookup_host"}.
 """
 
 from __future__ import annotations

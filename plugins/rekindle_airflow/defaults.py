@@ -1,7 +1,7 @@
 """The one set of default arguments, and the retries by kind of error.
 
-A warehouse that is busy or a network that is down is tried again; what a person must mend is not. Retrying is always safe: the state
-tables decide what is left to do, not the task.
+A warehouse that is busy or a network that is down is tried again; what a person must mend is not. Retrying is always
+safe: the state tables decide what is left to do, not the task.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ RETRY_BY_KIND = ExceptionRetryPolicy(
     rules=[
         RetryRule(exception="rekindle.errors.ConfigurationError", action=RetryAction.FAIL),
         RetryRule(exception="rekindle.errors.BadInputError", action=RetryAction.FAIL),
-        RetryRule(exception="rekindle.errors.WarehouseBusyError", action=RetryAction.RETRY, retry_delay=timedelta(seconds=30)),
+        RetryRule(
+            exception="rekindle.errors.WarehouseBusyError", action=RetryAction.RETRY, retry_delay=timedelta(seconds=30)
+        ),
     ],
 )
 

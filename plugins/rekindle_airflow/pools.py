@@ -1,4 +1,6 @@
-"""Pools keep tasks from standing in each other's way. `include/pools.json` creates them: `airflow pools import include/pools.json`."""
+"""Pools keep tasks from standing in each other's way. `include/pools.json` creates them: `airflow pools import
+include/pools.json`.
+"""
 
 #: One slot on the embedded warehouse, because DuckDB lets one process at a time open the file.
 WAREHOUSE = "rekindle_warehouse"

@@ -19,7 +19,8 @@ def current_run() -> Run:
 
 
 def run_of(context: Any) -> Run:
-    """Resolve the logical instant: the trigger's `as_of`, else what the triggering assets carry, else the end of the data interval.
+    """Resolve the logical instant: the trigger's `as_of`, else what the triggering assets carry, else the end of the
+    data interval.
 
     Asset-triggered runs have no logical date of their own; the instant travels in the asset events' `extra`.
     """

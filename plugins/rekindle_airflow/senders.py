@@ -8,13 +8,15 @@ from rekindle_airflow.settings import settings
 
 if TYPE_CHECKING:
     from rekindle.campaigns import Campaign
+    from rekindle.channels.provider_errors import ProviderErrors
     from rekindle.dispatch import Composer
-    from rekindle.governor import Governor
+    from rekindle.governor.rate import Governor
 
 
 def composer_of(campaign: Campaign) -> Composer:
     """Renders the campaign's messages with this installation's links and addresses."""
     from rekindle.dispatch import Composer
+    from rekindle.rendering.context import Company
     from rekindle.tokens import TokenSigner
 
     return Composer(
@@ -22,14 +24,20 @@ def composer_of(campaign: Campaign) -> Composer:
         signer=TokenSigner(settings().token_keys.get_secret_value().split(",")),
         public_base_url=settings().public_base_url,
         app_url=settings().app_url,
-        company_name=settings().company_name,
-        postal_address=settings().postal_address,
+        company=Company(settings().company_name, settings().postal_address),
     )
+
+
+def provider_errors() -> ProviderErrors:
+    """The reviewed error table, from the same seed dbt loads."""
+    from rekindle.channels.provider_errors import ProviderErrors
+
+    return ProviderErrors.load()
 
 
 def governor_of(provider: str) -> Governor:
     """The one governor of a provider account, shared by every process of this machine."""
-    from rekindle.governor import Governor
+    from rekindle.governor.rate import Governor, ProviderRate
 
     rate = {"sendgrid": settings().sendgrid_rate, "twilio": settings().twilio_rate}[provider]
-    return Governor.shared(provider, rate_per_second=rate, folder=settings().governor_root)
+    return Governor.shared(settings().governor_root, provider, ProviderRate(units=rate))

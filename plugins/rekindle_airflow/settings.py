@@ -1,4 +1,6 @@
-"""What this installation is called and where its parts are; every value comes from `REKINDLE_*` or has a sane default."""
+"""What this installation is called and where its parts are; every value comes from `REKINDLE_*` or has a sane
+default.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
 from rekindle.project import project_root
 
 
@@ -15,8 +18,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REKINDLE_", extra="ignore")
 
-    #: Cron of the daily cycle. 18:00 UTC is 10:00 in Los Angeles and 13:00 in New York in winter: decent in every US zone.
-    #: Empty means "only when triggered".
+    #: Cron of the daily cycle. 18:00 UTC is 10:00 in Los Angeles and 13:00 in New York in winter: decent in every US
+    #: zone. Empty means "only when triggered".
     daily_schedule: str = "0 18 * * *"
 
     inbox_root: Path = project_root() / ".rekindle" / "inbox"

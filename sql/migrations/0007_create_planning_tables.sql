@@ -11,7 +11,8 @@ create table if not exists {{ state }}.send_windows (
     window_closes_at {{ timestamp }}
 );
 
--- Working table of one planning pass: every due entry at a send step with its verdict. Emptied per campaign by the next pass.
+-- Working table of one planning pass: every due entry at a send step with its verdict. Emptied per campaign by the next
+-- pass.
 create table if not exists {{ state }}.due_entries (
     entry_id {{ text }} not null,
     campaign_id {{ text }} not null,

@@ -77,10 +77,15 @@ def test_the_signature_is_sha256() -> None:
     assert len(SIGNER.click(MESSAGE_ID, DESTINATION).rpartition(".")[2]) == 43  # 32 bytes in base64
 
 
-@pytest.mark.parametrize("keys", [[], [""], ["good", " "]])
+@pytest.mark.parametrize("keys", [[], [""], [" ", "\n"]])
 def test_no_key_is_our_mistake(keys: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="REKINDLE_TOKEN_KEYS"):
         TokenSigner(keys)
+
+
+def test_blanks_around_a_key_are_not_part_of_it() -> None:
+    token = TokenSigner(["old", " new\n", ""]).click(MESSAGE_ID, DESTINATION)
+    assert TokenSigner(["new"]).read_click(token).message_id == MESSAGE_ID
 
 
 def test_keys_from_the_environment() -> None:
@@ -155,7 +160,9 @@ def test_a_changed_payload_is_a_bad_token(data: st.DataObject) -> None:
         SIGNER.read_unsubscribe(token[:position])
 
 
-@given(message_id=st.text(max_size=60).filter(lambda text: text.isprintable()), path=st.text("aZ0é雪/?&=%#;~", max_size=80))
+@given(
+    message_id=st.text(max_size=60).filter(lambda text: text.isprintable()), path=st.text("aZ0é雪/?&=%#;~", max_size=80)
+)
 def test_whatever_is_signed_comes_back(message_id: str, path: str) -> None:
     destination = f"https://shop.example.com/{path}"
     assert SIGNER.read_click(SIGNER.click(message_id, destination)) == ClickToken(message_id, destination)

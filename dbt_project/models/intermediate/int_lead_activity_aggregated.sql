@@ -57,7 +57,10 @@ mail_by_lead as (
         messages.lead_id,
         min(case when messages.accepted_at < {{ as_of_timestamp() }} then messages.accepted_at end) as first_mailed_at,
         max(
-            case when message_events.event_type = 'clicked' and message_events.is_human then message_events.occurred_at end
+            case
+                when message_events.event_type = 'clicked' and message_events.is_human
+                    then message_events.occurred_at
+            end
         ) as last_email_click_at,
         -- An open that is not known to be a machine's counts, a little.
         max(

@@ -42,14 +42,20 @@ signals as (
     inner join presets on coalesce(plan_presets.preset, '{{ var("rekindle__score_preset") }}') = presets.preset
 ),
 
+pointed as (
+    select
+        *,
+        {% for signal in score_signals() %}
+        {{ signal_points(signal) }} as {{ signal }}_points{{ ',' if not loop.last }}
+        {% endfor %}
+    from signals
+),
+
 scored as (
     select
         *,
-        {%- for signal in score_signals() %}
-        {{ signal_points(signal) }} as {{ signal }}_points,
-        {%- endfor %}
-        {{ cold_score() }} as cold_score
-    from signals
+        {% for signal in score_signals() %}{{ ' + ' if not loop.first }}{{ signal }}_points{% endfor %} as cold_score
+    from pointed
 )
 
 select * from scored

@@ -29,7 +29,6 @@ from rekindle.campaigns.durations import PATTERN as DURATION_PATTERN
 from rekindle.campaigns.durations import format_duration, parse_duration
 from rekindle.campaigns.findings import did_you_mean
 from rekindle.timing.send_window import WEEKDAYS, LocalHours, SendWindow, UnknownTimeZone
-from rekindle.vocabulary import Exit
 
 #: The type of every error raised by the validators below; its context holds `message`, `advice` and perhaps `word`.
 OWN_ERROR = "campaign"
@@ -147,7 +146,7 @@ class HoldoutDefinition(Definition):
 
     share: Annotated[float, Strict()] = Field(ge=0, le=0.5, examples=[0.10])
     """Part of the leads, from 0 to 0.5."""
-    salt: Text = Field(examples=['"cold-lead-2026"'])
+    salt: Text = Field(examples=["cold-lead-2026"])
     """Draws the arms. A new salt draws new arms; never change it while the campaign runs."""
 
 
@@ -204,7 +203,7 @@ class StepDefinition(Definition):
 class EmailDefinition(Definition):
     template: TemplateName = Field(examples=["probe.txt.j2"])
     """The plain-text body: a file in the campaign's folder of `include/templates`."""
-    subject: Text = Field(examples=['"Still of use to you?"'])
+    subject: Text = Field(examples=["Did we get in your way?"])
     """The subject line, itself a template."""
     html_template: HtmlTemplateName | None = None
     """An HTML body beside the plain text."""
@@ -238,7 +237,7 @@ class WaitStepDefinition(StepDefinition):
 class EndStepDefinition(StepDefinition):
     """Ends the entry of a lead that came all the way in silence."""
 
-    end: Literal[Exit.ARCHIVED]
+    end: Literal["archived"] = Field(examples=["archived"])
 
 
 #: Key in the file → the class that reads it.
@@ -294,8 +293,8 @@ class CampaignDefinition(Definition):
     """Who answers for it."""
     topic: Identifier = "marketing"
     """What the lead must have consented to, and what an opt-out ends."""
-    enter: EnterDefinition
-    holdout: HoldoutDefinition
+    enter: EnterDefinition = Field(examples=[{"activation_model": "sync_cold_leads"}])
+    holdout: HoldoutDefinition = Field(examples=[{"share": 0.1, "salt": "cold-lead-2026"}])
     key_action: str = ""
     """What the campaign hopes for, in words. Which events count is decided in dbt."""
     attribution_window_days: WholeNumber = Field(default=30, ge=1, le=366)
@@ -304,9 +303,9 @@ class CampaignDefinition(Definition):
     caps: CapsDefinition = CapsDefinition()
     priority: WholeNumber = Field(default=50, ge=0, le=100)
     """Between campaigns that want the same lead at the same time, the higher number wins."""
-    sender: SenderDefinition
+    sender: SenderDefinition = Field(examples=[{"name": "Mara"}])
     offer: OfferDefinition | None = None
-    steps: tuple[AnyStepDefinition, ...] = Field(min_length=1)
+    steps: tuple[AnyStepDefinition, ...] = Field(min_length=1, examples=[[{"id": "archive", "end": "archived"}]])
     """The journey, in order. It ends with an `end` step."""
 
 

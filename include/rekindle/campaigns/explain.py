@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
+import yaml
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -31,8 +32,9 @@ _LIMITS = {
 
 
 def explain(error: ValidationError, document: YamlDocument) -> list[Finding]:
-    """One finding for each error pydantic reports."""
-    return [_finding(detail, document) for detail in error.errors(include_url=False)]
+    """One finding for each error pydantic reports; a list whose items fail is not also called too short."""
+    details = error.errors(include_url=False)
+    return [_finding(detail, document) for detail in details if not (detail["type"] == "too_short" and detail["input"])]
 
 
 def _finding(detail: ErrorDetails, document: YamlDocument) -> Finding:
@@ -58,14 +60,15 @@ def _finding(detail: ErrorDetails, document: YamlDocument) -> Finding:
     elif kind in ("too_short", "string_too_short"):
         message, advice = f"{here} is empty", f"Write for example `{word}: {_example(location)}`."
     elif kind in _MUST_BE:
-        message, advice = f"{here} must be {_MUST_BE[kind]}, not {_described(value)}", _type_advice(kind, value)
+        message = f"{here} must be {_MUST_BE[kind]}, not {_described(value)}"
+        advice = _type_advice(kind, value, location)
     else:
         message, advice = f"{here}: {detail['msg']}", "Correct the value."
     return Finding(document.file, line, Level.ERROR, message, advice)
 
 
 def _place(location: Sequence[str | int], document: YamlDocument) -> str:
-    """The place in words: "`subject` in `email` of step `probe`"."""
+    """The place in words: `subject` of `email` of step `probe`."""
     parts: list[str] = []
     content: Any = document.content
     for part in location:
@@ -113,7 +116,11 @@ def _words_at(location: Sequence[str | int]) -> list[str]:
 def _example(location: Sequence[str | int]) -> str:
     for name, field in _model_at(location[:-1]).model_fields.items():
         if location and location[-1] in (field.alias, name) and field.examples:
-            return str(field.examples[0])
+            return (
+                yaml.safe_dump(field.examples[0], default_flow_style=True, sort_keys=False)
+                .removesuffix("...\n")
+                .strip()
+            )
     return "…"
 
 
@@ -136,7 +143,7 @@ def _described(value: Any) -> str:
     return f"`{_shown(value)}`"
 
 
-def _type_advice(kind: str, value: Any) -> str:
+def _type_advice(kind: str, value: Any, location: Sequence[str | int]) -> str:
     if kind == "string_type" and value is not None and not isinstance(value, (dict, list)):
         return f'Put it into quotes: "{_shown(value)}".'
     if kind == "tuple_type" and isinstance(value, str):
@@ -145,4 +152,5 @@ def _type_advice(kind: str, value: Any) -> str:
         return "Give it a value or remove the line."
     if isinstance(value, str) and value.replace(".", "", 1).isdigit():
         return f"Remove the quotes: {value}."
-    return "Correct the value."
+    example = _example(location)
+    return "Correct the value." if example == "…" else f"Write for example `{location[-1]}: {example}`."

@@ -27,6 +27,7 @@ from rekindle.campaigns.findings import Finding, InvalidCampaign, Level, did_you
 from rekindle.campaigns.models import Campaign, EmailStep, EndStep, MessageTemplate, SmsStep, Step, WaitStep
 from rekindle.campaigns.yaml_document import YamlDocument, read_document
 from rekindle.rendering.render import TemplateFailed, parse_template
+from rekindle.vocabulary import Exit
 
 _CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _TEMPLATE_KEYS = ("template", "html_template")
@@ -99,7 +100,7 @@ def _wait_step(step: WaitStepDefinition, _: Mapping[str, MessageTemplate]) -> St
 
 
 def _end_step(step: EndStepDefinition, _: Mapping[str, MessageTemplate]) -> Step:
-    return EndStep(step.step_id, step.end)
+    return EndStep(step.step_id, Exit(step.end))
 
 
 _STEP_MAKERS: dict[type[StepDefinition], Callable[[Any, Mapping[str, MessageTemplate]], Step]] = {

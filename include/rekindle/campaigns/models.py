@@ -144,6 +144,10 @@ class Campaign:
     def send_window(self) -> SendWindow:
         return self.definition.send_window.as_window()
 
+    def window_for(self, channel: Channel) -> SendWindow:
+        """When messages of this channel may leave: the campaign's window, for texts without the quiet hours."""
+        return self.send_window.for_channel(channel)
+
     @property
     def first_step(self) -> Step:
         return self.steps[0]

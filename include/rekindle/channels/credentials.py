@@ -50,7 +50,7 @@ class _Account(BaseModel):
     @classmethod
     def _say_it_as_a_configuration_error(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         try:
-            return handler(values)
+            account = handler(values)
         except ValidationError as error:
             found = error.errors(include_input=False, include_url=False)
             problems = "; ".join(
@@ -59,6 +59,14 @@ class _Account(BaseModel):
             )
             # `from None`: the original would carry the values, secrets among them, into a traceback.
             raise ConfigurationError(f"{cls.__name__}: {problems}") from None
+        problem = account.problem()
+        if problem is not None:
+            raise ConfigurationError(f"{cls.__name__}: {problem}")
+        return account
+
+    def problem(self) -> str | None:
+        """What is wrong with the fields taken together, if anything."""
+        return None
 
     def base_urls(self) -> tuple[str, ...]:
         """Every URL this account makes us call."""
@@ -154,11 +162,10 @@ class TwilioAccount(_Account):
     def _check_from(cls, value: str | None) -> str | None:
         return value and _matching(value, _E164_OR_SHORT_CODE, "must be an E.164 number or a short code")
 
-    @model_validator(mode="after")
-    def _one_sender(self) -> Self:
+    def problem(self) -> str | None:
         if bool(self.messaging_service_sid) == bool(self.from_number):
-            raise ValueError("give either messaging_service_sid or from_number")
-        return self
+            return "give either messaging_service_sid or from_number"
+        return None
 
     def base_urls(self) -> tuple[str, ...]:
         return (self.base_url, self.lookup_base_url)

@@ -22,11 +22,13 @@ import re
 import socket
 import ssl
 import urllib.error
+import urllib.request
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from python_http_client import Client
 from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 
@@ -48,6 +50,28 @@ REFUSALS_THAT_PROVE_OUR_FAULT = 15
 
 _RECIPIENT_FIELD = re.compile(r"personalizations(\.\d+)?(\.to(\.\d+(\.email)?)?)?")
 _POSITION = re.compile(r"personalizations\.(\d+)(?:\.|$)")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class _StayHereClient(Client):
+    """The SDK's HTTP client, never following a redirect.
+
+    urllib would turn the redirected POST into a GET without the messages, hand the API key to the new address, and
+    report that one's answer as ours.
+    """
+
+    def _build_client(self, name: str | None = None) -> _StayHereClient:
+        path = [*self._url_path, name] if name else self._url_path
+        return _StayHereClient(self.host, self.request_headers, self._version, path, self.append_slash, self.timeout)
+
+    def _make_request(
+        self, opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout: float | None = None
+    ) -> Any:
+        return super()._make_request(urllib.request.build_opener(_NoRedirect), request, timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +103,13 @@ class SendGridChannel:
         self._errors = errors
         self._clock = clock or SystemClock()
         self._client = SendGridAPIClient(account.api_key.get_secret_value(), host=account.base_url)
-        # The SDK's default is to wait for ever.
-        self._client.client.timeout = timeout_seconds
+        # The SDK's default is to wait for ever, and to follow redirects.
+        self._client.client = _StayHereClient(
+            host=account.base_url,
+            request_headers=self._client.client.request_headers,
+            version=3,
+            timeout=timeout_seconds,
+        )
 
     def send(self, batch: Sequence[OutgoingEmail]) -> list[Outcome]:
         """One outcome per message, in the batch's order.
@@ -280,11 +309,11 @@ def _flaw(email: OutgoingEmail) -> str | None:
 
 def _requests(emails: Sequence[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
     """Cut into requests: with and without HTML apart, within SendGrid's limits, too long bodies alone."""
-    together: dict[bool, list[OutgoingEmail]] = {False: [], True: []}
+    together: dict[bool, list[OutgoingEmail]] = {}
     single: list[OutgoingEmail] = []
     for email in emails:
         if _fits_substitution(email):
-            together[email.html is not None].append(email)
+            together.setdefault(email.html is not None, []).append(email)
         else:
             single.append(email)
     for group in together.values():

@@ -7,6 +7,7 @@ repeated, with jittered back-off.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import ssl
 import time
@@ -18,7 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
 import urllib3
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.base.values import unset
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
@@ -130,11 +131,12 @@ class TwilioChannel:
                 risk_check=unset if self._risk_check else "disable",
             )
             sid = message.sid
-        except (TwilioRestException, TwilioServiceException) as refusal:
-            error = self._errors.for_api(Provider.TWILIO, str(refusal.code or refusal.status), int(refusal.status))
+        except TwilioException as refusal:
+            status, code = _said(refusal)
+            error = self._errors.for_api(Provider.TWILIO, code, status)
             return error.outcome(
                 sms.message_id,
-                f"HTTP {refusal.status}, Twilio {refusal.code}: {error.meaning}",
+                f"HTTP {status}, Twilio {code}: {error.meaning}",
                 retry_after_seconds(self._http.last_headers, self._clock.now()),
             )
         except _NETWORK as trouble:
@@ -268,8 +270,8 @@ def _read(
     """Run one reading request. `from None` everywhere: the SDK's own errors carry the number in their URL."""
     try:
         return read()
-    except (TwilioRestException, TwilioServiceException) as refusal:
-        code, status = str(refusal.code or refusal.status), int(refusal.status)
+    except TwilioException as refusal:
+        status, code = _said(refusal)
         error = (errors.for_lookup if seen_in is SeenIn.LOOKUP else errors.for_api)(Provider.TWILIO, code, status)
         wait = retry_after_seconds(http_client.last_headers, clock.now())
         said = f"HTTP {status}, Twilio {code}"
@@ -278,6 +280,20 @@ def _read(
     except _UNREADABLE as trouble:
         error, wait, said = _error(ErrorClass.AMBIGUOUS, "unreadable", "unreadable"), None, type(trouble).__name__
     _raise_unanswered(error, said, wait)
+
+
+def _said(refusal: TwilioException) -> tuple[int, str]:
+    """HTTP status and Twilio's code. For a page of a list the SDK raises its base class around the whole answer."""
+    if isinstance(refusal, TwilioRestException | TwilioServiceException):
+        return int(refusal.status), str(refusal.code or refusal.status)
+    answer = refusal.args[1] if len(refusal.args) > 1 else None
+    if not isinstance(answer, Response):
+        return 0, "no_status"
+    try:
+        code = json.loads(answer.text)["code"]
+    except _UNREADABLE:
+        code = None
+    return answer.status_code, str(code or answer.status_code)
 
 
 def _raise_unanswered(error: ProviderError, said: str, wait: float | None) -> NoReturn:

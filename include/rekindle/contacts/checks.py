@@ -43,7 +43,9 @@ def check_email(address: str) -> ContactCheck:
     need SMTPUTF8 do not, because SendGrid does not send to them.
     """
     try:
-        validate_email(address.strip(), check_deliverability=False, test_environment=True, allow_smtputf8=False)
+        validate_email(
+            address.strip(), check_deliverability=False, test_environment=True, allow_smtputf8=False, strict=True
+        )
     except EmailNotValidError:
         # The library's message quotes the address, so the reason is ours.
         return _verdict(address, Channel.EMAIL, "not_an_email_address")

@@ -25,7 +25,9 @@ class AirflowApi:
     def __init__(self, base_url: str, user: str, password: str) -> None:
         self.base_url = base_url
         self._client = httpx.Client(base_url=base_url, timeout=60)
-        token = self._client.post("/auth/token", json={"username": user, "password": password}).raise_for_status().json()
+        token = (
+            self._client.post("/auth/token", json={"username": user, "password": password}).raise_for_status().json()
+        )
         self._client.headers["Authorization"] = f"Bearer {token['access_token']}"
 
     def await_dags(self, dag_ids: Sequence[str], patience: float = 180) -> None:
@@ -88,7 +90,9 @@ class AirflowApi:
         raise DagFailedError(f"still not finished after {patience:.0f} s: {states}; see {self.base_url}")
 
     def _runs_since(self, since: datetime) -> list[dict[str, Any]]:
-        runs = self._get("/api/v2/dags/~/dagRuns", run_after_gte=_zulu(since), limit=100, order_by="run_after")["dag_runs"]
+        runs = self._get("/api/v2/dags/~/dagRuns", run_after_gte=_zulu(since), limit=100, order_by="run_after")[
+            "dag_runs"
+        ]
         return [run for run in runs if run["queued_at"] is None or run["queued_at"] >= _zulu(since)]
 
     def _describe_failure(self, run: dict[str, Any]) -> str:

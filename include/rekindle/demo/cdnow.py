@@ -1,17 +1,16 @@
 """The CDNOW log: 69,659 real purchases of 23,570 customers of an online music shop, 1997-01-01 to 1998-06-30.
 
-Published by Fader and Hardie ("Forecasting Repeat Sales at CDNOW", Interfaces 31, 2001); the file is part of the MIT-licensed
-package `lifetimes`. Nothing of that package is imported: it does not run on the pandas of today.
+Published by Fader and Hardie ("Forecasting Repeat Sales at CDNOW", Interfaces 31, 2001); the file is part of the
+MIT-licensed package `lifetimes`. Nothing of that package is imported: it does not run on the pandas of today.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -51,12 +50,14 @@ def cdnow_file() -> Path:
 
 
 def write_cdnow_events(folder: Path, ends_by: date) -> MovedLog:
-    """Write the log as an event file whose lines are the original's, moved by whole weeks to end on or before `ends_by`.
+    """Write the log as an event file, line by line, moved by whole weeks so that it ends on or just before `ends_by`.
 
     The original has days only: the time of day is made up from the purchase's id, and says so.
     """
     weeks = (ends_by - CDNOW_LAST_DAY).days // 7
+    moved_by = timedelta(weeks=weeks)
     target = folder / SOURCE_FILE
+    days: dict[str, str] = {}
     seen: Counter[tuple[str, str]] = Counter()
     with cdnow_file().open(encoding="ascii") as original, target.open("w", encoding="utf-8", newline="") as moved:
         writer = csv.writer(moved)
@@ -67,20 +68,15 @@ def write_cdnow_events(folder: Path, ends_by: date) -> MovedLog:
             seen[customer, day] += 1
             # two purchases on one day are two events
             event_id = stable_id("cdnow", customer, day, str(seen[customer, day]))
-            midnight = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC) + timedelta(weeks=weeks)
+            if day not in days:
+                days[day] = (date.fromisoformat(day) + moved_by).isoformat()
             properties = {"cds": int(cds), "dollars": float(dollars), "time_of_day_made_up": True}
-            writer.writerow(
-                (
-                    event_id,
-                    customer,
-                    EVENT_TYPE,
-                    (midnight + _time_of_day(event_id)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    json.dumps(properties),
-                )
-            )
-    return MovedLog(target, weeks, CDNOW_LAST_DAY + timedelta(weeks=weeks))
+            occurred_at = f"{days[day]}T{_time_of_day(event_id)}Z"
+            writer.writerow((event_id, customer, EVENT_TYPE, occurred_at, json.dumps(properties)))
+    return MovedLog(target, weeks, CDNOW_LAST_DAY + moved_by)
 
 
-def _time_of_day(event_id: str) -> timedelta:
-    draw = int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:8])
-    return timedelta(seconds=_SHOP_OPENS_AT + draw % _SHOP_IS_OPEN_FOR)
+def _time_of_day(event_id: str) -> str:
+    # the id is a hash, so its first digits are as good a draw as any
+    seconds = _SHOP_OPENS_AT + int(event_id[:8], 16) % _SHOP_IS_OPEN_FOR
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,11 +1,13 @@
-"""`rekindle demo`: takes a campaign through its life, day by logical day, through the real DAGs of a running Airflow."""
+"""`rekindle demo`: takes a campaign through its life, day by logical day, through the real DAGs of a running
+Airflow.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -41,7 +43,7 @@ class Wish:
     days: int = 21
     follow_up: int = 30
     key_action: tuple[str, ...] = ()
-    seed: str = "rekindle"
+    seed: int = 0
 
 
 def demonstrate(wish: Wish, home: Path, console: Console, *, keep_running: bool = True) -> int:
@@ -132,7 +134,14 @@ def _step_days(
         began = time.monotonic()
         progress.update(days, note=describe_instant(instant))
         progress.reset(stages, total=len(expected) + 1, note="providers and people answer")
-        step_day(airflow, sandbox, stack, instant, expected, lambda done, note: progress.update(stages, completed=done, note=note))
+        step_day(
+            airflow,
+            sandbox,
+            stack,
+            instant,
+            expected,
+            lambda done, note: progress.update(stages, completed=done, note=note),
+        )
         seconds.append(time.monotonic() - began)
         progress.update(days, advance=1)
         if not progress.console.is_terminal:
@@ -142,7 +151,14 @@ def _step_days(
     return seconds
 
 
-def step_day(airflow: AirflowApi, sandbox: SandboxApi, stack: Stack, instant: datetime, expected: Sequence[str], tell) -> None:  # type: ignore[no-untyped-def]
+def step_day(
+    airflow: AirflowApi,
+    sandbox: SandboxApi,
+    stack: Stack,
+    instant: datetime,
+    expected: Sequence[str],
+    tell: Callable[[int, str], None],
+) -> None:
     """One logical day: the clock moves, providers and people answer, and the daily DAGs run through."""
     stack.clock.step_to(instant)
     sandbox.deliver_due_callbacks()

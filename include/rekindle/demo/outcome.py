@@ -16,7 +16,6 @@ from rekindle.warehouse import Warehouse
 from rekindle.warehouse.ports import Row
 
 
-
 def outcome_report(warehouse: Warehouse) -> RenderableType:
     """Entered, active, each exit, messages, decisions, rejects, and the re-activation rate against the holdout."""
     with warehouse.transaction() as transaction:
@@ -35,8 +34,8 @@ def outcome_report(warehouse: Warehouse) -> RenderableType:
 def _exits_table(rows: Sequence[Row]) -> Table:
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     for row in rows:
-        outcome = counts[row["outcome"]]
-        outcome[row["arm"]] = outcome.get(row["arm"], 0) + row["entries"]
+        arms = counts[row["outcome"]]
+        arms[row["arm"]] = arms.get(row["arm"], 0) + row["entries"]
     order = [*(str(reason) for reason in Exit), "active"]
     table = Table(title="Where everybody who entered is now", title_justify="left", show_footer=True)
     totals = {arm: sum(outcome.get(arm, 0) for outcome in counts.values()) for arm in (Arm.TREATMENT, Arm.HOLDOUT)}
@@ -81,9 +80,7 @@ def _lift_panel(row: Row) -> Panel:
     if row["lift"] is None or low is None:
         text = "Nobody's 30 days are over yet, so there is nothing to compare."
     else:
-        verdict = (
-            "indistinguishable from zero" if low <= 0 <= high else ("a real gain" if low > 0 else "a real loss")
-        )
+        verdict = "indistinguishable from zero" if low <= 0 <= high else ("a real gain" if low > 0 else "a real loss")
         text = (
             f"[bold]{_rate(row, 'treatment')}[/] of the people written to came back within 30 days,"
             f" [bold]{_rate(row, 'holdout')}[/] of those left alone.\n"

@@ -45,9 +45,14 @@ SHARE_WITHOUT_PHONE = 0.25
 SHARE_WITHOUT_TIME_ZONE = 0.02  # of those with a number, which then has to tell
 SHARE_OF_HOUSEHOLDS = 0.003
 SHARE_WITH_SMS_CONSENT = 0.9  # of those with a number
-SHARE_WITH_TICKETS = 0.08
-SHARE_WITH_SECOND_TICKET = 0.25  # of those with a first
+SHARE_OF_EVENTS_WITH_TICKET = 0.033  # gives about 8 % of the people of either demonstration log a ticket
 SHARE_NEVER_CLOSED = 0.06
+
+#: SQL over the events table: the events a support ticket follows, drawn from their ids.
+FOLLOWED_BY_TICKET = (
+    f"cast(concat('0x', substr(sha256(concat('{SALT}|', event_id)), 1, 8)) as bigint)"
+    f" < {int(SHARE_OF_EVENTS_WITH_TICKET * 2**32)}"
+)
 
 #: Time zones as libphonenumber tells them → the one we write.
 _TIME_ZONES: Mapping[tuple[str, ...], str] = {
@@ -221,7 +226,7 @@ def _complete(
         "plan": draws.choice(PLANS),
         "signed_up_at": person["first_seen"],
     }
-    a_zone = draws.choice(tuple(area_codes().values()))
+    a_zone = draws.choice(_zones_by_size())
     lead = {name: person.get(name) for name in columns_given}
     is_sharing = False
 
@@ -231,8 +236,16 @@ def _complete(
             made["email"], is_sharing = neighbour["email"], True
     if "phone" not in columns_given:
         zone_wanted = lead.get("time_zone")
-        is_american = lead.get("country") in (None, "US") and zone_wanted in {None, *area_codes().values()}
-        if is_household and neighbour and not is_sharing and neighbour["phone"] and not columns_given & {"time_zone", "country"}:
+        is_american = (lead.get("country") or "US").upper() == "US" and (
+            zone_wanted is None or zone_wanted in _zones_by_size()
+        )
+        if (
+            is_household
+            and neighbour
+            and not is_sharing
+            and neighbour["phone"]
+            and not columns_given & {"time_zone", "country"}
+        ):
             made["phone"], is_sharing = neighbour["phone"], True
         else:
             made["phone"] = numbers.deal(zone_wanted) if has_phone and is_american else None
@@ -242,9 +255,9 @@ def _complete(
         if phone and not is_zone_told:
             made["time_zone"] = None
     if "country" not in columns_given:
-        made["country"] = phonenumbers.region_code_for_number(phonenumbers.parse(phone)) if phone else "US"
+        made["country"] = _country_of(phone) if phone else "US"
     if "locale" not in columns_given:
-        made["locale"] = "en-US" if (lead.get("country") or made.get("country")) == "US" else None
+        made["locale"] = "en-US" if (lead.get("country") or made.get("country") or "").upper() == "US" else None
     since = lead["signed_up_at"] if lead.get("signed_up_at") else person["first_seen"]
     made["email_consented_at"] = since if lead.get("email") or made.get("email") else None
     made["sms_consented_at"] = since if phone and has_sms_consent else None
@@ -257,52 +270,66 @@ def _complete(
     return completed, is_sharing
 
 
+@cache
+def _zones_by_size() -> tuple[str, ...]:
+    """Each zone once for each of its area codes, which follow the population."""
+    return tuple(area_codes().values())
+
+
+def _made_up_area_code(phone: str) -> int | None:
+    """The area code of a number of `FictionalNumbers`: spares parsing what we wrote ourselves."""
+    found = re.fullmatch(r"\+1(\d{3})55501\d{2}", phone)
+    return int(found[1]) if found and int(found[1]) in area_codes() else None
+
+
+def _country_of(phone: str) -> str | None:
+    if _made_up_area_code(phone):
+        return "US"
+    return str(phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or "") or None
+
+
 def _zone_of(phone: str) -> str | None:
     """The one time zone a number lies in; None when it may lie in several."""
+    if area_code := _made_up_area_code(phone):
+        return area_codes()[area_code]
     zones = tuple(phone_time_zones.time_zones_for_number(phonenumbers.parse(phone)))
     return _TIME_ZONES.get(zones) or (zones[0] if len(zones) == 1 and "/" in zones[0] else None)
 
 
-def make_up_tickets(people: Iterable[pa.RecordBatch], until: datetime) -> Iterator[pa.RecordBatch]:
-    """Support tickets of some of the people (`user_id`, `first_seen`), as known at `until` (UTC without a zone).
+def make_up_tickets(events: Iterable[pa.RecordBatch], until: datetime) -> Iterator[pa.RecordBatch]:
+    """One support ticket after each of the events (`event_id`, `user_id`, `occurred_at`), as known at `until`.
 
-    A ticket follows from the first event alone: were it placed by later ones, it would tell the score who comes back.
+    The events are those `FOLLOWED_BY_TICKET` picks. A ticket follows from what had happened by then: were it placed by
+    what came later, it would tell the score who comes back. `until` is UTC without a zone.
     """
     row_number = 0
-    for batch in people:
+    for batch in events:
         tickets = []
-        for person in batch.to_pylist():
-            if person["first_seen"] is None:
-                continue
-            for ticket in _tickets_of(person["user_id"], person["first_seen"], until):
+        for event in batch.to_pylist():
+            ticket = _ticket_after(event, until)
+            if ticket is not None:
                 row_number += 1
                 tickets.append(ticket | {"source_row": row_number})
         yield pa.RecordBatch.from_pylist(tickets, schema=TICKETS_SCHEMA)
 
 
-def _tickets_of(user_id: str, first_seen: datetime, until: datetime) -> Iterator[dict[str, Any]]:
-    whether = Draws("tickets", user_id)
-    if whether.fraction() >= SHARE_WITH_TICKETS:
-        return
-    after = first_seen
-    for number in range(2 if whether.fraction() < SHARE_WITH_SECOND_TICKET else 1):
-        draws = Draws(f"ticket {number}", user_id)
-        opened_at = after + timedelta(hours=1 + int(draws.fraction() * 24 * 30))
-        closed_at = opened_at + timedelta(hours=1 + int(draws.fraction() * 24 * 6))
-        is_closed = draws.fraction() >= SHARE_NEVER_CLOSED and closed_at < until
-        if opened_at >= until:
-            return
-        category = draws.choice(TICKET_CATEGORIES)
-        # most are content, as in any help desk; the few who are not are what the score looks for
-        satisfaction = draws.choice((1, 2, 3, 4, 4, 5, 5, 5))
-        yield {
-            "ticket_id": stable_id("ticket", user_id, str(number)),
-            "user_id": user_id,
-            "opened_at": opened_at,
-            "closed_at": closed_at if is_closed else None,
-            "category": category,
-            "satisfaction": satisfaction if is_closed else None,
-            "is_made_up": True,
-            "source_file": MADE_UP_SOURCE,
-        }
-        after = closed_at
+def _ticket_after(event: dict[str, Any], until: datetime) -> dict[str, Any] | None:
+    draws = Draws("ticket", event["event_id"])
+    opened_at = event["occurred_at"] + timedelta(hours=1 + int(draws.fraction() * 24 * 10))
+    if opened_at >= until:
+        return None
+    closed_at = opened_at + timedelta(hours=1 + int(draws.fraction() * 24 * 6))
+    is_closed = draws.fraction() >= SHARE_NEVER_CLOSED and closed_at < until
+    category = draws.choice(TICKET_CATEGORIES)
+    # most are content, as at any help desk; the few who are not are what the score looks for
+    satisfaction = draws.choice((1, 2, 3, 4, 4, 5, 5, 5))
+    return {
+        "ticket_id": stable_id("ticket", event["event_id"]),
+        "user_id": event["user_id"],
+        "opened_at": opened_at,
+        "closed_at": closed_at if is_closed else None,
+        "category": category,
+        "satisfaction": satisfaction if is_closed else None,
+        "is_made_up": True,
+        "source_file": MADE_UP_SOURCE,
+    }

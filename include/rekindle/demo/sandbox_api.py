@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,14 +29,16 @@ class SandboxApi:
         self._client = httpx.Client(base_url=base_url, timeout=300)
 
     def deliver_due_callbacks(self) -> dict[str, int]:
-        """Let providers and people do everything that is due by the clock; how many callbacks were delivered and are pending."""
+        """Let providers and people do everything that is due by the clock; how many callbacks were delivered and are
+        pending.
+        """
         answer: dict[str, int] = self._client.post("/_sandbox/deliver").raise_for_status().json()
         return answer
 
     def accepted_messages(self) -> list[dict[str, Any]]:
         """Every message the sandbox accepted, by its own record."""
-        answer: dict[str, list[dict[str, Any]]] = self._client.get("/_sandbox/messages").raise_for_status().json()
-        return answer["messages"]
+        answer = self._client.get("/_sandbox/messages", params={"format": "jsonl"}).raise_for_status()
+        return [json.loads(line) for line in answer.text.splitlines() if line]
 
 
 def cross_check(accepted: list[dict[str, Any]], warehouse: Warehouse) -> list[CrossCheck]:
@@ -52,7 +55,9 @@ def cross_check(accepted: list[dict[str, Any]], warehouse: Warehouse) -> list[Cr
     sends = list(zip(ids, hashes, instants, strict=True))
     return [
         CrossCheck("no message id twice at the providers", len(ids) - len(set(ids)), len(ids)),
-        CrossCheck("nothing to a held-out person, on any address", sum(found in held_out for found in hashes), len(ids)),
+        CrossCheck(
+            "nothing to a held-out person, on any address", sum(found in held_out for found in hashes), len(ids)
+        ),
         CrossCheck(
             "nothing after an exit was in the warehouse",
             sum(message in exits and exits[message] <= instant for message, _, instant in sends),

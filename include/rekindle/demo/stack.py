@@ -1,4 +1,6 @@
-"""The embedded stack on loopback: Airflow standalone, the provider sandbox, the receiver. Started and stopped as real processes."""
+"""The embedded stack on loopback: Airflow standalone, the provider sandbox, the receiver. Started and stopped as real
+processes.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,13 @@ import psutil
 from rekindle.clock import CLOCK_FILE_VARIABLE, SteppedClock
 from rekindle.errors import RekindleError
 from rekindle.project import project_root
-from rekindle.sandbox.keys import ensure_signing_key
+from rekindle.sandbox.keys import load_or_create_signing_key, public_key_base64
 
 LOOPBACK = "127.0.0.1"
+_LOCAL_SETTINGS = """from rekindle_airflow.preload import preload_in_scheduler
+
+preload_in_scheduler()
+"""
 _START_PATIENCE = 180  # seconds; Airflow answers after 22–36 s on two cores
 
 
@@ -54,12 +60,16 @@ class Ports:
                         return port
             raise StackError(f"no free port between {preferred} and {preferred + 200} on {LOOPBACK}")
 
-        return cls(airflow=free(8080), receiver=free(8290), sandbox=free(8390), task_logs=free(8793), trigger_logs=free(8894))
+        return cls(
+            airflow=free(8080), receiver=free(8290), sandbox=free(8390), task_logs=free(8793), trigger_logs=free(8894)
+        )
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Paths, ports and secrets of one embedded stack. The secrets are drawn anew at each start and never leave the machine."""
+    """Paths, ports and secrets of one embedded stack. The secrets are drawn anew at each start and never leave the
+    machine.
+    """
 
     home: Path
     ports: Ports
@@ -126,10 +136,12 @@ class Stack:
         return "AC" + "0" * 32
 
     def environment(self, kinds: EventKinds) -> dict[str, str]:
-        """The environment of every process of the stack: Airflow's configuration, connections, and Rekindle's settings."""
+        """The environment of every process of the stack: Airflow's configuration, connections, and Rekindle's
+        settings.
+        """
         root = project_root()
         bin_folder = Path(sys.executable).parent
-        public_key = ensure_signing_key(self.home / "sendgrid_signing_key.pem")
+        public_key = public_key_base64(load_or_create_signing_key(self.home / "sendgrid_signing_key.pem"))
         passwords = self.home / "airflow_passwords.json"
         if not passwords.exists():
             passwords.write_text(json.dumps({"admin": self.password}))
@@ -190,19 +202,25 @@ class Stack:
             "REKINDLE_SENDGRID_WEBHOOK_PUBLIC_KEY": public_key,
             "REKINDLE_TWILIO_AUTH_TOKEN": self.twilio_token,
             "REKINDLE_SEGMENT_WRITE_KEYS": self.write_key,
+            "REKINDLE_SENDER_NAME": "Example Records",
             "REKINDLE_DAILY_SCHEDULE": "",  # the demonstration steps the days itself
             "REKINDLE_LOGIN_EVENTS": ",".join(kinds.login),
             "REKINDLE_KEY_ACTION_EVENTS": ",".join(kinds.key_action),
             "REKINDLE_PASSIVE_EVENTS": ",".join(kinds.passive),
         }
 
-    def start(self, environment: dict[str, str], reactions: str, seed: str) -> None:
-        """Start sandbox, receiver and Airflow, and wait until each answers. Raises `StackError` naming the log of what did not."""
+    def start(self, environment: dict[str, str], reactions: str, seed: int) -> None:
+        """Start sandbox, receiver and Airflow, and wait until each answers. Raises `StackError` naming the log of what
+        did not.
+        """
         self.logs.mkdir(exist_ok=True)
+        local_settings = self.home / "airflow" / "config" / "airflow_local_settings.py"
+        local_settings.parent.mkdir(parents=True, exist_ok=True)
+        local_settings.write_text(_LOCAL_SETTINGS)
         rekindle = [sys.executable, "-m", "rekindle.cli"]
         sandbox = {
             "REKINDLE_SANDBOX_SENDGRID_API_KEY": self.sendgrid_key,
-            "REKINDLE_SANDBOX_SENDGRID_SIGNING_KEY": str(self.home / "sendgrid_signing_key.pem"),
+            "REKINDLE_SANDBOX_SENDGRID_SIGNING_KEY_PATH": str(self.home / "sendgrid_signing_key.pem"),
             "REKINDLE_SANDBOX_TWILIO_ACCOUNT_SID": self.account_sid,
             "REKINDLE_SANDBOX_TWILIO_AUTH_TOKEN": self.twilio_token,
             "REKINDLE_SANDBOX_SEGMENT_WRITE_KEY": self.write_key,
@@ -210,8 +228,11 @@ class Stack:
         commands = {
             "receiver": ([*rekindle, "receiver", "--port", str(self.ports.receiver)], environment),
             "sandbox": (
-                [*rekindle, "sandbox", "--port", str(self.ports.sandbox), "--receiver-base-url", self.receiver_url]
-                + ["--reactions", reactions, "--seed", seed, "--record", str(self.home / "sandbox_messages.jsonl")],
+                [
+                    *(*rekindle, "sandbox", "--port", str(self.ports.sandbox)),
+                    *("--receiver-base-url", self.receiver_url, "--reactions", reactions, "--seed", str(seed)),
+                    *("--record", str(self.home / "sandbox_messages.jsonl")),
+                ],
                 environment | sandbox,
             ),
             "airflow": ([str(Path(sys.executable).parent / "airflow"), "standalone"], environment),
@@ -295,7 +316,9 @@ def _remember_processes(home: Path, pids: dict[str, int]) -> None:
 
 def _remembered_processes(home: Path) -> dict[str, tuple[int, float]]:
     file = home / "processes.json"
-    return {name: (pid, created) for name, (pid, created) in json.loads(file.read_text()).items()} if file.exists() else {}
+    return (
+        {name: (pid, created) for name, (pid, created) in json.loads(file.read_text()).items()} if file.exists() else {}
+    )
 
 
 def _is_running(home: Path, name: str) -> bool:

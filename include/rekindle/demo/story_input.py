@@ -11,9 +11,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from rekindle.demo import cdnow
 from rekindle.demo.people import (
+    FOLLOWED_BY_TICKET,
     LEADS_SCHEMA,
     MAKEABLE,
     TICKETS_SCHEMA,
@@ -27,6 +31,7 @@ from rekindle.intake import (
     Handed,
     Validated,
     Workspace,
+    summarise,
     validate_events,
     validate_leads,
     validate_tickets,
@@ -80,6 +85,39 @@ class Story:
     def instants(self) -> tuple[datetime, ...]:
         """Every logical instant, in order; the first run finds the history already there."""
         return self.daily_instants + self.follow_up_instants
+
+    @property
+    def headline(self) -> str:
+        """The input in one line."""
+        taken = self.counts[0]
+        told = f", {taken.rows_rejected:,} rejected" if taken.rows_rejected else ""
+        return f"{taken.rows_kept:,} events of {self.lead_count:,} leads{told}"
+
+    def summary(self) -> RenderableType:
+        """What was taken in, what of it is real, and what was assumed, for a person to read."""
+        facts = Table(title="The input", title_justify="left", show_header=False)
+        facts.add_column(style="bold")
+        facts.add_column(overflow="fold")
+        by_type = ", ".join(f"{name} {count:,}" for name, count in self.events_by_type.items())
+        for name, value in (
+            ("log", self.source),
+            ("from, to", f"{self.log_first:%Y-%m-%d %H:%M} to {self.log_last:%Y-%m-%d %H:%M} UTC"),
+            ("events", by_type),
+            ("leads", f"{self.lead_count:,}"),
+            ("logical days", _calendar_in_words(self.daily_instants, self.follow_up_instants)),
+            ("key actions", ", ".join(self.key_action_events) or "none"),
+            ("log-ins", ", ".join(self.login_events) or "none"),
+            ("prove nothing", ", ".join((*self.sign_up_events, *self.passive_events)) or "none"),
+            ("made up", "; ".join(self.made_up) or "nothing"),
+            *(("mind", warning) for warning in self.warnings),
+        ):
+            facts.add_row(name, Text(value))
+        return Group(facts, summarise(self.counts))
+
+
+def _calendar_in_words(daily: tuple[datetime, ...], follow_up: tuple[datetime, ...]) -> str:
+    told = f"{len(daily)} daily, {daily[0]:%Y-%m-%d} to {daily[-1]:%Y-%m-%d}"
+    return f"{told}; then {len(follow_up)} of follow-up, to {follow_up[-1]:%Y-%m-%d}" if follow_up else told
 
 
 @dataclass(frozen=True)
@@ -157,14 +195,16 @@ def prepare_story(
         people = _people(workspace, log, checked_leads)
         columns_given = checked_leads.columns_given if checked_leads else frozenset()
         lead_rows = _gather(workspace, "leads", LEADS_SCHEMA, make_up_leads(_batches(people), columns_given))
+        numbers_made_up = 0 if "phone" in columns_given else len(lead_rows.filter("phone is not null"))
         made_up += [_LABELS[column] for column in MAKEABLE if column not in columns_given]
         checked_tickets = None
         if tickets:
             checked_tickets = validate_tickets(tickets, checked_leads, as_of=newest, workspace=workspace)
             ticket_rows = checked_tickets.rows
         else:
+            followed = log.rows.filter(FOLLOWED_BY_TICKET).order("source_row").project("event_id, user_id, occurred_at")
             until = newest.replace(tzinfo=None)
-            ticket_rows = _gather(workspace, "tickets", TICKETS_SCHEMA, make_up_tickets(_batches(people), until))
+            ticket_rows = _gather(workspace, "tickets", TICKETS_SCHEMA, make_up_tickets(_batches(followed), until))
             made_up.append("support tickets")
 
         taken_in = [checked for checked in (log, checked_leads, checked_tickets) if checked is not None]
@@ -198,7 +238,7 @@ def prepare_story(
             counts=tuple(checked.counts for checked in taken_in),
             handed=handed,
             made_up=tuple(made_up),
-            warnings=tuple(_warnings(key_actions, by_type, log_first, log_last, daily[0], len(lead_rows), columns_given)),
+            warnings=tuple(_warnings(key_actions, by_type, log_first, log_last, daily[0], numbers_made_up)),
         )
 
 
@@ -258,8 +298,7 @@ def _warnings(
     log_first: datetime,
     log_last: datetime,
     first_instant: datetime,
-    lead_count: int,
-    columns_given: frozenset[str],
+    numbers_made_up: int,
 ) -> Iterable[str]:
     if unknown := [name for name in key_actions if name not in by_type]:
         yield f"key actions that never happen in the log: {', '.join(unknown)}; it has {', '.join(by_type)}"
@@ -271,7 +310,10 @@ def _warnings(
             f"({first_instant:%Y-%m-%d}): few leads can be cold yet"
         )
     if log_last < first_instant:
-        yield f"the log ends {log_last:%Y-%m-%d}, before the first logical day ({first_instant:%Y-%m-%d}): nobody can come back"
+        yield (
+            f"the log ends {log_last:%Y-%m-%d}, before the first logical day ({first_instant:%Y-%m-%d}): "
+            "nobody can come back"
+        )
     size = FictionalNumbers().size
-    if "phone" not in columns_given and lead_count > size:
-        yield f"there are {size:,} fictional telephone numbers; the last to appear have none"
+    if numbers_made_up >= size:
+        yield f"all {size:,} fictional telephone numbers are dealt out; the people who came last have none"

@@ -2,8 +2,8 @@
 
     claim (re-checks) → compose → [commit attempting → call → record] per chunk
 
-The warehouse is never held during a call. Between a call and its record nothing can fail but the record itself; a process that dies there
-leaves `attempting` rows behind, which reconcile turns into `unknown`: never sent again.
+The warehouse is never held during a call. Between a call and its record nothing can fail but the record itself; a
+process that dies there leaves `attempting` rows behind, which reconcile turns into `unknown`: never sent again.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def dispatch_batch(
 ) -> Dispatched:
     """Send what is left of a batch, at most once each.
 
-    A message whose template can not be filled is held with a decision, and the rest goes on. Raises `ConfigurationError` when the
-    provider refused for our own fault; whatever was not sent is planned again and no lead changes.
+    A message whose template can not be filled is held with a decision, and the rest goes on. Raises
+    `ConfigurationError` when the provider refused for our own fault; whatever was not sent is planned again and no lead
+    changes.
     """
     attempt_id = str(uuid.uuid4())
     dispatched = Dispatched()
@@ -83,10 +84,10 @@ def _composed(
             held.append(row | {"detail": str(error)})
 
 
-def _release(
-    warehouse: Warehouse, attempt_id: str, held: Sequence[dict[str, Any]], now: datetime, run: Run
-) -> int:
-    """Give back what this attempt claimed and will not send, with the reason for each message that could not be rendered."""
+def _release(warehouse: Warehouse, attempt_id: str, held: Sequence[dict[str, Any]], now: datetime, run: Run) -> int:
+    """Give back what this attempt claimed and will not send, with the reason for each message that could not be
+    rendered.
+    """
     place = ("entry_id", "message_id", "campaign_id", "lead_id", "step_id", "channel", "detail")
     decisions = [
         {name: row[name] for name in place}

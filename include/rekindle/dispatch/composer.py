@@ -8,6 +8,7 @@ from datetime import datetime
 from rekindle.campaigns.models import Campaign, EmailStep, SmsStep
 from rekindle.channels.ports import OutgoingEmail, OutgoingSms
 from rekindle.errors import ConfigurationError
+from rekindle.rendering.context import Company, message_context
 from rekindle.rendering.render import render_email, render_sms
 from rekindle.tokens import TokenSigner
 from rekindle.warehouse.ports import Row
@@ -33,27 +34,23 @@ class Composer:
     signer: TokenSigner
     public_base_url: str
     app_url: str
-    company_name: str
-    postal_address: str
+    company: Company
 
     def compose(self, row: Row, now: datetime) -> Composed:
         """Render one claimed row.
 
-        Raises `rekindle.rendering.render.RenderingError` when it can not be made; the message is held and the lead is not to blame.
+        Raises `rekindle.rendering.render.RenderingError` when it can not be made; the message is held and the lead is
+        not to blame.
         """
         step = self.campaign.step(row["step_id"])
         unsubscribe_url = self._unsubscribe_url(row)
-        context = {
-            "first_name": row["first_name"],
-            "locale": row["locale"],
-            "plan": row["plan"],
-            "segment": row["segment"],
-            "last_key_action_on": row["last_key_action_on"],
-            "tracked_link": f"{self.public_base_url}/c/{self.signer.click(row['message_id'], self.app_url)}",
-            "unsubscribe_link": unsubscribe_url,
-            "company_name": self.company_name,
-            "postal_address": self.postal_address,
-        }
+        context = message_context(
+            self.campaign,
+            row,
+            self.company,
+            tracked_link=f"{self.public_base_url}/c/{self.signer.click(row['message_id'], self.app_url)}",
+            unsubscribe_link=unsubscribe_url,
+        )
         if isinstance(step, EmailStep):
             return self._email(row, step, context, unsubscribe_url)
         if isinstance(step, SmsStep):

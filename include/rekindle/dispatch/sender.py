@@ -7,7 +7,8 @@ from typing import Protocol
 
 from rekindle.channels.ports import EmailChannel, Outcome, OutcomeKind, OutgoingEmail, OutgoingSms, SmsChannel
 from rekindle.dispatch.composer import Composed
-from rekindle.governor import Governor
+from rekindle.governor.rate import Governor, RateUnavailableError
+from rekindle.vocabulary import ErrorClass
 
 
 class Sender(Protocol):
@@ -17,7 +18,9 @@ class Sender(Protocol):
     chunk_size: int  # messages committed as `attempting` before the first call of the chunk
 
     def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
-        """Send the chunk; one outcome for each message that was tried, in any order, and never an exception for the provider's sake."""
+        """Send the chunk; one outcome for each message that was tried, in any order, and never an exception for the
+        provider's sake.
+        """
         ...
 
 
@@ -32,7 +35,10 @@ class EmailSender:
         self.governor = governor
 
     def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
-        self.governor.acquire(len(chunk))
+        try:
+            self.governor.acquire(len(chunk))
+        except RateUnavailableError:
+            return [_never_left(self.provider, item) for item in chunk]
         outcomes = self.channel.send([item.outgoing for item in chunk if isinstance(item.outgoing, OutgoingEmail)])
         _honour_retry_after(self.governor, outcomes)
         return outcomes
@@ -52,11 +58,33 @@ class SmsSender:
         outcomes: list[Outcome] = []
         for item in chunk:
             if isinstance(item.outgoing, OutgoingSms):
-                self.governor.acquire(item.segments)
-                outcome = self.channel.send(item.outgoing)
+                outcome = self._send_one(item, item.outgoing)
                 outcomes.append(outcome)
                 _honour_retry_after(self.governor, [outcome])
         return outcomes
+
+    def _send_one(self, item: Composed, sms: OutgoingSms) -> Outcome:
+        try:
+            self.governor.acquire(item.segments)
+        except RateUnavailableError:
+            return _never_left(self.provider, item)
+        return self.channel.send(sms)
+
+
+def _never_left(provider: str, item: Composed) -> Outcome:
+    """The rate would not be free in time: certainly not sent."""
+    return Outcome(
+        message_id=item.message_id,
+        kind=OutcomeKind.REFUSED,
+        provider=provider,
+        provider_message_id=None,
+        error_code="rate_unavailable",
+        error_class=ErrorClass.TRANSIENT,
+        exit=None,
+        suppression=None,
+        retry_after_seconds=None,
+        detail="the provider's rate was not free in time",
+    )
 
 
 def _honour_retry_after(governor: Governor, outcomes: Sequence[Outcome]) -> None:

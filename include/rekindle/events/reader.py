@@ -35,6 +35,9 @@ PARSERS: dict[Stream, Callable[[LandedRequest, Rows], None]] = {
     Stream.APP_EVENTS: app.parse_request,
 }
 
+#: What counts here is the link that was called; an unreadable body must not cost anybody their opt-out.
+_BODY_DECIDES_NOTHING = frozenset({Stream.LINK_CLICKS, Stream.UNSUBSCRIBES})
+
 
 @dataclass(frozen=True, slots=True)
 class LandingFile:
@@ -108,7 +111,8 @@ def _read_request(line: bytes, number: int, landing_file: str, stream: Stream) -
     body = record.get("body", "")
     if "body_base64" in record:
         try:
-            body = base64.b64decode(record["body_base64"], validate=True).decode()
+            raw = base64.b64decode(record["body_base64"], validate=True)
+            body = raw.decode(errors="replace" if stream in _BODY_DECIDES_NOTHING else "strict")
         except (TypeError, ValueError, binascii.Error):
             return bury("the body is not UTF-8", received_at)
     if not isinstance(body, str):

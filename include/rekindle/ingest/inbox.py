@@ -61,4 +61,4 @@ def _load(transaction: Transaction, table: str, file: Path, name: str, run: Run)
             }
         ],
     )
-    return rows.num_rows
+    return int(rows.num_rows)

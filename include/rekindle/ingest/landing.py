@@ -54,7 +54,9 @@ def _load_raw(transaction: Transaction, files: Sequence[LandingFile], run: Run) 
         }
         for file in files
     ]
-    app_events = [row | {"loaded_at": run.recorded_at} for row in _rows(event for file in files for event in file.app_events)]
+    app_events = [
+        row | {"loaded_at": run.recorded_at} for row in _rows(event for file in files for event in file.app_events)
+    ]
     return {
         "files": transaction.insert("rekindle_raw.landing_files", manifest),
         "elements": transaction.insert(

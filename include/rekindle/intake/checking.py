@@ -5,11 +5,10 @@ Nothing is dropped in silence: rows read = rows kept + rows rejected, and every 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import duckdb
 import pyarrow as pa
@@ -150,9 +149,7 @@ def _validate(
         other_columns=given.json_of(others if table.keeps_other_columns else []),
         known_users=_known_users(workspace, known_user_ids) if table.refers_to_user else None,
     )
-    workspace.run(
-        "derive_keys", target=identified, checked=checked, key=table.key, parts=_spelled(table)
-    )
+    workspace.run("derive_keys", target=identified, checked=checked, key=table.key, parts=_spelled(table))
     workspace.run("find_duplicates", target=duplicates, identified=identified, key=table.key)
     workspace.run(
         "keep_rows",
@@ -178,8 +175,7 @@ def _validate(
         remedies=REMEDIES,
     )
     counts = _count(workspace, table, given, kept, rejects)
-    for spent in (checked, identified, duplicates):
-        workspace.connection.execute(f"drop table {spent}")
+    workspace.drop(checked, identified, duplicates)
     return Validated(workspace, kept, rejects, counts, frozenset(given.columns) - frozenset(others))
 
 
@@ -230,27 +226,26 @@ def _look_up(workspace: Workspace, given: Given, column: Column) -> str:
     """A table of every distinct cell of a contact column and its canonical spelling."""
     target = workspace.name(f"{column.name}_lookup")
     country = given.cell("country") if column.kind is Kind.PHONE else "cast(null as varchar)"
-    workspace.connection.execute(f"create table {target} (cell varchar, country varchar, canonical varchar)")
-    # a cursor, because the connection writes batches while the distinct cells are still being read
+    statement = workspace.render(
+        "list_distinct_cells", given=given.cells, cell=given.cell(column.name), country=country
+    )
+    workspace.append(target, _canonical_cells(column.kind, []), is_new=True)
+    # a cursor, because batches are written while the distinct cells are still being read
     with workspace.connection.cursor() as cursor:
-        distinct = cursor.execute(
-            f"select distinct {given.cell(column.name)} as cell, {country} as country from {given.cells}"  # noqa: S608
-            f" where {given.cell(column.name)} is not null"
-        )
-        while batch := cast("list[tuple[str, str | None]]", distinct.fetchmany(_VALUES_A_BATCH)):
-            workspace.connection.register(
-                "arriving",
-                pa.table(
-                    {
-                        "cell": [cell for cell, _ in batch],
-                        "country": pa.array([country for _, country in batch], pa.string()),
-                        "canonical": pa.array([_canonical(column.kind, *pair) for pair in batch], pa.string()),
-                    }
-                ),
-            )
-            workspace.connection.execute(f"insert into {target} select * from arriving")
-            workspace.connection.unregister("arriving")
+        cursor.execute(statement)
+        while batch := cursor.fetchmany(_VALUES_A_BATCH):
+            workspace.append(target, _canonical_cells(column.kind, batch))
     return target
+
+
+def _canonical_cells(kind: Kind, cells: Sequence[tuple[str, str | None]]) -> pa.Table:
+    return pa.table(
+        {
+            "cell": pa.array([cell for cell, _ in cells], pa.string()),
+            "country": pa.array([country for _, country in cells], pa.string()),
+            "canonical": pa.array([_canonical(kind, cell, country) for cell, country in cells], pa.string()),
+        }
+    )
 
 
 def _canonical(kind: Kind, cell: str, country: str | None) -> str | None:
@@ -271,9 +266,7 @@ def _known_users(workspace: Workspace, known_user_ids: Validated | Iterable[str]
         assert known_user_ids.workspace is workspace, "leads and events must share a workspace"
         return known_user_ids.rows_table
     target = workspace.name("known_users")
-    workspace.connection.register("arriving", pa.table({"user_id": pa.array(sorted(set(known_user_ids)), pa.string())}))
-    workspace.connection.execute(f"create table {target} as select * from arriving")
-    workspace.connection.unregister("arriving")
+    workspace.append(target, pa.table({"user_id": pa.array(sorted(set(known_user_ids)), pa.string())}), is_new=True)
     return target
 
 
@@ -289,11 +282,7 @@ def _spelled(table: Table) -> str | None:
 
 
 def _count(workspace: Workspace, table: Table, given: Given, kept: str, rejects: str) -> Counts:
-    summary = workspace.connection.execute(
-        "select reason, rejects_row, count(*), arg_min("  # noqa: S608
-        "struct_pack(source_row := source_row, column_name := column_name, value := value, remedy := remedy), source_row,"
-        f" {EXAMPLES_A_REASON}) from {rejects} group by reason, rejects_row order by count(*) desc, reason"
-    ).fetchall()
+    summary = workspace.fetch("count_rejects", rejects=rejects, examples=EXAMPLES_A_REASON)
     by_reason: dict[RejectReason, int] = {}
     examples: dict[RejectReason, tuple[Example, ...]] = {}
     for reason, _, count, shown in summary:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from rekindle.intake.workspace import Workspace, literal
+from rekindle.intake.workspace import Workspace
 
 #: When a row of each table began to exist. A ticket is handed over when it is closed, because its later columns say
 #: how it ended; a lead with no date at all was always there.
@@ -103,11 +103,9 @@ def _midnight_after(workspace: Workspace, tables: Iterable[str], last_step: date
     """The first midnight after every row and after the last step."""
     newest = last_step.astimezone(UTC)
     for table in tables:
-        found = workspace.connection.execute(
-            f"select max({_EXISTED_AT[table]}) filter (isfinite({_EXISTED_AT[table]})) from handover_{table}"  # noqa: S608
-        ).fetchone()
-        if found and found[0] is not None:
-            newest = max(newest, found[0].replace(tzinfo=UTC))
+        ((found,),) = workspace.fetch("find_newest_row", rows=f"handover_{table}", existed_at=_EXISTED_AT[table])
+        if found is not None:
+            newest = max(newest, found.replace(tzinfo=UTC))
     return newest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
@@ -116,26 +114,27 @@ def _write_table(workspace: Workspace, inbox: Path, table: str, untils: Sequence
     beside = inbox / f".{table}.part"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
-    existed_at = _EXISTED_AT[table]
-    hidden = "* exclude (known_since)" if table == "users" else "*"
     written: dict[datetime, int] = {}
     for since, until in pairwise([None, *untils]):
         assert until is not None
         folder = beside / folder_name(until)
         folder.mkdir()
-        lower = f"{existed_at} >= {_timestamp(since)} and" if since else ""
-        counted = workspace.connection.execute(
-            f"copy (select {hidden} from handover_{table} where {lower} {existed_at} < {_timestamp(until)}"  # noqa: S608
-            f" order by {_ORDER[table]}) to {literal(str(folder / f'{table}.parquet'))}"
-            " (format parquet, compression zstd)"
-        ).fetchone()
-        if counted and counted[0]:
-            written[until] = counted[0]
-        else:
+        ((written[until],),) = workspace.fetch(
+            "hand_over_rows",
+            columns="* exclude (known_since)" if table == "users" else "*",
+            rows=f"handover_{table}",
+            existed_at=_EXISTED_AT[table],
+            since=_spelled(since) if since else None,
+            until=_spelled(until),
+            order=_ORDER[table],
+            path=str(folder / f"{table}.parquet"),
+        )
+        if not written[until]:
+            del written[until]
             shutil.rmtree(folder)
     assert sum(written.values()) == workspace.count(f"handover_{table}"), f"rows of {table} fell between the folders"
     return written
 
 
-def _timestamp(instant: datetime) -> str:
-    return f"timestamp '{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'"
+def _spelled(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"

@@ -71,9 +71,13 @@ def read_file(workspace: Workspace, path: Path, table: Table) -> Given:
             return _read_parquet(workspace, path, link, table)
         return _read_csv(workspace, path, link, table, is_gzipped=kind.endswith(".gz"))
     except PermissionError as error:
-        raise BadInputError(f"{path}: we may not read this file. Give the user who runs this read permission.") from error
+        raise BadInputError(
+            f"{path}: we may not read this file. Give the user who runs this read permission."
+        ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise BadInputError(f"{path}: the gzip data is damaged or cut off ({error}). Compress and copy it again.") from error
+        raise BadInputError(
+            f"{path}: the gzip data is damaged or cut off ({error}). Compress and copy it again."
+        ) from error
 
 
 def _kind_of(path: Path) -> str:
@@ -88,9 +92,8 @@ def _kind_of(path: Path) -> str:
             if path.stat().st_size == 0:
                 raise BadInputError(f"{path}: the file is empty (0 bytes). Export it again, with a header and rows.")
             return extension
-    raise BadInputError(
-        f"{path}: we do not read `{path.suffix or 'files without an extension'}`. Give a file ending in {', '.join(EXTENSIONS)}."
-    )
+    ending = path.suffix or "files without an extension"
+    raise BadInputError(f"{path}: we do not read `{ending}`. Give a file ending in {', '.join(EXTENSIONS)}.")
 
 
 def _files_beside(path: Path) -> list[Path]:
@@ -98,31 +101,23 @@ def _files_beside(path: Path) -> list[Path]:
 
 
 def _read_parquet(workspace: Workspace, path: Path, link: Path, table: Table) -> Given:
-    source = "read_parquet(?, file_row_number = true, hive_partitioning = false)"
-    connection = workspace.connection
     try:
-        described = connection.execute(f"describe select * from {source}", [str(link)]).fetchall()
-        columns, notices = _match_columns(path, [row[0] for row in described[:-1]], table)
-        cells = ", ".join(
-            f"{_as_text(_identifier(name), str(kind))} as c{position}"
-            for position, (name, kind, *_) in enumerate(described[:-1])
-        )
-        name = workspace.name("cells")
-        connection.execute(
-            f"create table {name} as select file_row_number + 1 as source_row, {cells} from {source}",  # noqa: S608
-            [str(link)],
-        )
+        described = workspace.fetch("describe_parquet", {"path": str(link)})[:-1]
+        columns, notices = _match_columns(path, [str(name) for name, *_ in described], table)
+        cells = [_as_text(_identifier(str(name)), str(kind)) for name, kind, *_ in described]
+        copied = workspace.name("cells")
+        workspace.run("copy_parquet_cells", {"path": str(link)}, target=copied, cells=cells)
     except duckdb.Error as error:
         raise BadInputError(
             f"{path}: this can not be read as parquet ({_first_line(error)}). Write it again with any parquet library."
         ) from error
-    if workspace.count(name) == 0:
+    if workspace.count(copied) == 0:
         raise BadInputError(f"{path}: the file has columns but no rows. Export it again, with rows.")
-    return Given(name, _broken_table(workspace), columns, notices, path.name)
+    return Given(copied, _broken_table(workspace), columns, notices, path.name)
 
 
 def _as_text(column: str, kind: str) -> str:
-    """SQL for a parquet column as text: whole floats (an id column that had gaps) lose their `.0`, nested data is JSON."""
+    """SQL for a parquet column as text: whole floats (ids beside gaps) lose their `.0`, nested data becomes JSON."""
     if kind in ("DOUBLE", "FLOAT"):
         return (
             f"case when isnan({column}) then null"
@@ -212,7 +207,9 @@ def _read_header(path: Path, text: TextIO) -> tuple[list[str], int, str]:
     try:
         return next(reader), lines.taken, separator
     except csv.Error as error:
-        raise BadInputError(f"{path}: the header can not be read ({error}). Mend the quotes of its first line.") from error
+        raise BadInputError(
+            f"{path}: the header can not be read ({error}). Mend the quotes of its first line."
+        ) from error
 
 
 def _match_columns(path: Path, header: Sequence[str], table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -229,7 +226,9 @@ def _match_columns(path: Path, header: Sequence[str], table: Table) -> tuple[tup
     missing = [name for name in table.required if name not in names]
     if missing:
         asked = [
-            f"Did you mean `{nearest}` → {name}?" for name in missing if (nearest := _nearest(table, name, others)) is not None
+            f"Did you mean `{nearest}` → {name}?"
+            for name in missing
+            if (nearest := _nearest(table, name, others)) is not None
         ]
         raise BadInputError(
             f"{path}: missing column {', '.join(f'`{name}`' for name in missing)}; "
@@ -263,22 +262,17 @@ def _copy_plain_csv(
 
     There can be as many records as lines only if each record is one line, so the row number tells the line.
     """
-    name = workspace.name("plain")
-    columns = ", ".join(f"'c{position}': 'varchar'" for position in range(width))
+    copied, cells = workspace.name("copied"), workspace.name("cells")
+    compression = "gzip" if is_gzipped else "none"
+    bound = {"path": str(link), "separator": separator, "compression": compression}
     try:
-        workspace.connection.execute(
-            f"create table {name} as select * from read_csv(?, auto_detect = false, header = true, "  # noqa: S608
-            f"delim = ?, quote = '\"', escape = '\"', columns = {{{columns}}}, strict_mode = true, compression = ?)",
-            [str(link), separator, "gzip" if is_gzipped else "none"],
-        )
+        workspace.run("copy_csv_cells", bound, target=copied, width=width)
     except duckdb.Error:
         return None
-    if workspace.count(name) != facts.line_count - 1:
-        workspace.connection.execute(f"drop table {name}")
+    if workspace.count(copied) != facts.line_count - 1:
+        workspace.drop(copied)
         return None
-    cells = workspace.name("cells")
-    # rows were inserted in the file's order (preserve_insertion_order), so rowid 0 is the line after the header
-    workspace.connection.execute(f"create view {cells} as select rowid + 2 as source_row, * from {name}")  # noqa: S608
+    workspace.run("number_csv_lines", target=cells, copied=copied)
     return cells
 
 
@@ -301,15 +295,15 @@ def _copy_any_csv(workspace: Workspace, path: Path, text: TextIO, width: int, se
     """Read record by record: exact lines and reasons for files with line breaks in cells, blank or broken lines."""
     name = workspace.name("cells")
     schema = pa.schema([("source_row", pa.int64()), *((f"c{position}", pa.string()) for position in range(width))])
-    _append(workspace, name, pa.table([[]] * len(schema), schema=schema), is_new=True)
+    workspace.append(name, pa.table([[]] * len(schema), schema=schema), is_new=True)
     bad: list[tuple[int, str, str, str]] = []
     records = _records(path, text, width, separator, bad)
     next(records)
     while batch := list(itertools.islice(records, _ROWS_A_BATCH)):
-        _append(workspace, name, pa.table(list(map(list, zip(*batch, strict=True))), schema=schema))
-        _append(workspace, broken, _broken_rows(bad))
+        workspace.append(name, pa.table(list(map(list, zip(*batch, strict=True))), schema=schema))
+        workspace.append(broken, _broken_rows(bad))
         bad.clear()
-    _append(workspace, broken, _broken_rows(bad))
+    workspace.append(broken, _broken_rows(bad))
     return name
 
 
@@ -348,19 +342,12 @@ def _records(
 
 def _broken_table(workspace: Workspace) -> str:
     name = workspace.name("broken")
-    _append(workspace, name, _broken_rows([]), is_new=True)
+    workspace.append(name, _broken_rows([]), is_new=True)
     return name
 
 
 def _broken_rows(rows: Sequence[tuple[int, str, str, str]]) -> pa.Table:
     return pa.table([list(column) for column in zip(*rows, strict=True)] or [[]] * len(_BROKEN), schema=_BROKEN)
-
-
-def _append(workspace: Workspace, name: str, rows: pa.Table, *, is_new: bool = False) -> None:
-    workspace.connection.register("arriving", rows)
-    verb = f"create table {name} as" if is_new else f"insert into {name}"
-    workspace.connection.execute(f"{verb} select * from arriving")
-    workspace.connection.unregister("arriving")
 
 
 def _identifier(name: str) -> str:

@@ -59,8 +59,8 @@ def _show(source_file: str, example: Example) -> str:
 
 
 def _veil(column: str | None, value: str) -> str:
-    """Letters and digits of personal data become dots: the shape shows the fault, the person is not shown."""
-    if column not in _PERSONAL:
+    """Letters and digits of personal data, and of whole lines, become dots: the shape shows the fault."""
+    if column is not None and column not in _PERSONAL:
         return value
     return value[:1] + re.sub(r"\w", "•", value[1:])
 

@@ -32,7 +32,7 @@ REMEDIES: dict[RejectReason, str] = {
     RejectReason.IN_THE_FUTURE: "correct the time, or run as of a later day",
     RejectReason.UNKNOWN_USER_ID: "add the user to the leads file, or correct the id",
     RejectReason.DUPLICATE_ID: "give each row its own id; the first row with this id was kept",
-    RejectReason.WRONG_NUMBER_OF_CELLS: "give the line as many cells as the header; quote cells that hold the separator",
+    RejectReason.WRONG_NUMBER_OF_CELLS: "give the line as many cells as the header; quote those that hold a separator",
     RejectReason.BROKEN_QUOTING: 'double every quote inside a quoted cell: "say ""hi"""',
     RejectReason.MALFORMED_JSON: 'write a JSON object, for example {"plan": "basic"}',
     RejectReason.MALFORMED_EMAIL: "correct the address, for example jane@example.com; the lead was kept without it",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from rekindle.identity import NAMESPACE
@@ -54,16 +56,30 @@ class Workspace:
         self._names += 1
         return f"{hint}_{self._names}"
 
-    def run(self, statement: str, parameters: Sequence[object] | None = None, /, **context: object) -> None:
-        """Render `statements/<statement>.sql` with `context` and execute it with `parameters` bound."""
-        self.connection.execute(_STATEMENTS.get_template(f"{statement}.sql").render(context), parameters)
+    def render(self, statement: str, **context: object) -> str:
+        """The text of `statements/<statement>.sql`."""
+        return _STATEMENTS.get_template(f"{statement}.sql").render(context)
+
+    def run(self, statement: str, parameters: Mapping[str, object] | None = None, /, **context: object) -> None:
+        """Execute a statement with `context` rendered into it and `parameters` bound."""
+        self.connection.execute(self.render(statement, **context), parameters)
 
     def fetch(
-        self, statement: str, parameters: Sequence[object] | None = None, /, **context: object
-    ) -> list[tuple[object, ...]]:
+        self, statement: str, parameters: Mapping[str, object] | None = None, /, **context: object
+    ) -> list[tuple[Any, ...]]:
         """As `run`, and the rows it gives."""
         self.run(statement, parameters, **context)
         return self.connection.fetchall()
+
+    def append(self, table: str, rows: pa.Table, *, is_new: bool = False) -> None:
+        """Add rows to a table, or make it of them."""
+        self.connection.register("arriving", rows)
+        self.run("append_rows", target=table, is_new=is_new)
+        self.connection.unregister("arriving")
+
+    def drop(self, *tables: str) -> None:
+        for table in tables:
+            self.connection.execute(f"drop table {table}")
 
     def count(self, table: str) -> int:
         return len(self.connection.table(table))

@@ -34,10 +34,18 @@ def _advance_step(transaction: Transaction, campaign: Campaign, step: Step, run:
     following = campaign.step_after(step.step_id)
     if following is None:
         return 0
-    place = {"campaign_id": campaign.campaign_id, "stage": step.step_id, "recorded_at": run.recorded_at, "run_id": run.run_id}
+    place = {
+        "campaign_id": campaign.campaign_id,
+        "stage": step.step_id,
+        "recorded_at": run.recorded_at,
+        "run_id": run.run_id,
+    }
     if isinstance(step, MessageStep):
         moved = transaction.execute(
-            "journey/insert_sent_transitions", next_stage=following.step_id, wait_seconds=_wait_seconds(following), **place
+            "journey/insert_sent_transitions",
+            next_stage=following.step_id,
+            wait_seconds=_wait_seconds(following),
+            **place,
         )
     elif isinstance(following, EndStep):
         moved = transaction.execute(

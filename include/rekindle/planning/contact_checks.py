@@ -22,7 +22,9 @@ Checker = Callable[[str, str | None], ContactCheck]
 """address, country → the check; raises when the check can not be made now."""
 
 
-def check_contacts(warehouse: Warehouse, campaign: Campaign, step: MessageStep, run: Run, check: Checker) -> dict[str, int]:
+def check_contacts(
+    warehouse: Warehouse, campaign: Campaign, step: MessageStep, run: Run, check: Checker
+) -> dict[str, int]:
     """Check every unchecked address of the entries due at a send step.
 
     What was checked before an error is kept; the error is raised, and the leads behind it stay untouched.

@@ -1,4 +1,6 @@
-"""Plans one campaign's messages as of one instant, set-based: verdicts first, then messages, decisions and transitions."""
+"""Plans one campaign's messages as of one instant, set-based: verdicts first, then messages, decisions and
+transitions.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from rekindle.campaigns.models import Campaign, MessageStep
-from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.rendering.render import template_hash
+from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.timing.send_window import next_window, zones_to_respect
 from rekindle.timing.zones import candidate_zones
 from rekindle.vocabulary import Channel
@@ -22,27 +24,31 @@ BATCH_SIZE = {Channel.EMAIL: 5_000, Channel.SMS: 1_000}
 class Batch:
     """What one send task is handed: an id and a count, nothing personal."""
 
-    channel: str
     batch_id: str
     message_count: int
 
 
-def plan_messages(warehouse: Warehouse, campaign: Campaign, run: Run) -> list[Batch]:
-    """Judge every due entry at a send step and plan what may be sent; returns the batches that hold something to send.
+def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, run: Run) -> list[Batch]:
+    """Judge every due entry at a send step of a channel and plan what may be sent; returns the batches that hold something to send.
 
-    Idempotent: message ids are deterministic, so the same instant plans the same rows. Raises `RefusedError` if a later day is finished.
+    Idempotent: message ids are deterministic, so the same instant plans the same rows. Raises `RefusedError` if a later
+    day is finished.
     """
     counts = {"planned": 0, "deferred": 0, "ended_or_skipped": 0}
     with warehouse.transaction() as transaction:
-        refuse_older_day(transaction, run, "plan_messages", campaign.campaign_id)
+        refuse_older_day(transaction, run, f"plan_{channel}", campaign.campaign_id)
         for step in campaign.message_steps:
+            if step.channel is not channel:
+                continue
             _plan_step(transaction, campaign, step, run, counts)
-        record_run(transaction, run, "plan_messages", counts, campaign.campaign_id)
-        open_batches = transaction.fetch("plan/list_open_batches", campaign_id=campaign.campaign_id)
-    return [Batch(row["channel"], row["batch_id"], row["message_count"]) for row in open_batches]
+        record_run(transaction, run, f"plan_{channel}", counts, campaign.campaign_id)
+        open_batches = transaction.fetch("plan/list_open_batches", campaign_id=campaign.campaign_id, channel=channel)
+    return [Batch(row["batch_id"], row["message_count"]) for row in open_batches]
 
 
-def _plan_step(transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run, counts: dict[str, int]) -> None:
+def _plan_step(
+    transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run, counts: dict[str, int]
+) -> None:
     place: dict[str, Any] = {"campaign_id": campaign.campaign_id, "step_id": step.step_id}
     _store_send_windows(transaction, campaign, step, run)
     transaction.execute("plan/delete_due_entries", campaign_id=campaign.campaign_id)
@@ -97,7 +103,9 @@ def _store_send_windows(transaction: Transaction, campaign: Campaign, step: Mess
                 "window_closes_at": interval.closes_at if interval else None,
             }
         )
-    transaction.execute("plan/delete_send_windows", campaign_id=campaign.campaign_id, channel=step.kind, as_of=run.as_of)
+    transaction.execute(
+        "plan/delete_send_windows", campaign_id=campaign.campaign_id, channel=step.kind, as_of=run.as_of
+    )
     transaction.insert("rekindle_state.send_windows", rows)
 
 

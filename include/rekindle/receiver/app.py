@@ -31,7 +31,7 @@ def create_app(settings: ReceiverSettings, clock: Clock | None = None) -> FastAP
     """The receiver; `clock` defaults to the stepped clock named in the settings, else the machine's."""
     if clock is None:
         clock = SteppedClock(settings.clock_file) if settings.clock_file else SystemClock()
-    landing = LandingZone(settings.landing_root, clock)
+    landing = LandingZone(settings.landing_root, clock, settings.landing_linger_milliseconds / 1000)
     reception = Reception(landing, clock)
 
     @asynccontextmanager

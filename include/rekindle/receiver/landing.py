@@ -21,11 +21,15 @@ from rekindle.vocabulary import Stream
 
 
 class LandingZone:
-    """Appends records to streams under a local folder. Safe to use from any thread, and from several processes."""
+    """Appends records to streams under a local folder. Safe to use from any thread, and from several processes.
 
-    def __init__(self, root: Path, clock: Clock) -> None:
+    `linger` seconds are waited before a group is closed: fewer and larger files, for that much more time to answer.
+    """
+
+    def __init__(self, root: Path, clock: Clock, linger: float = 0.0) -> None:
         self.root = root
         self._clock = clock
+        self._linger = linger
         self._writers: dict[Stream, _StreamWriter] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -39,7 +43,7 @@ class LandingZone:
                 raise RuntimeError("the landing zone is closed")
             writer = self._writers.get(stream)
             if writer is None:
-                writer = self._writers[stream] = _StreamWriter(self.root / stream, self._clock)
+                writer = self._writers[stream] = _StreamWriter(self.root / stream, self._clock, self._linger)
                 writer.start()
             writer.add(line, future)
         return future
@@ -67,10 +71,11 @@ class LandingZone:
 class _StreamWriter(threading.Thread):
     """One stream's writer: one group in flight, the next one gathering."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, linger: float) -> None:
         super().__init__(name=f"landing-{folder.name}", daemon=True)
         self._folder = folder
         self._clock = clock
+        self._linger = linger
         self._gathering: list[tuple[bytes, Future[Path]]] = []
         self._changed = threading.Condition()
         self._stopping = False
@@ -89,6 +94,8 @@ class _StreamWriter(threading.Thread):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._gathering or self._stopping)
+                if self._linger:
+                    self._changed.wait_for(lambda: self._stopping, self._linger)
                 group, self._gathering = self._gathering, []
             if not group:
                 return

@@ -11,7 +11,7 @@ from rekindle.receiver.settings import ReceiverSettings
 MOST_REQUESTS_AT_ONCE = 512
 
 
-def run_receiver(host: str = "127.0.0.1", port: int = 8085) -> None:
+def run_receiver(host: str = "127.0.0.1", port: int = 8290) -> None:
     """Serve until stopped, with settings from the environment."""
     uvicorn.run(
         create_app(ReceiverSettings()),

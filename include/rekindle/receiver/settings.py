@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rekindle.project import project_root
@@ -39,6 +39,8 @@ class ReceiverSettings(BaseSettings):
     clock_file: Path | None = None
     #: Who the pages speak for.
     sender_name: str = ""
+    #: How long a group of requests is kept open for more; above 0 it makes fewer, larger files and slower answers.
+    landing_linger_milliseconds: int = Field(default=0, ge=0, le=1000)
     max_body_bytes: int = 4 * 1024 * 1024
 
     @field_validator(

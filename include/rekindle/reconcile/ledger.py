@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from rekindle.channels.ports import FoundMessage
+from rekindle.channels.twilio import ListedMessage
 from rekindle.clock import Clock
 from rekindle.run import Run, record_run
 from rekindle.warehouse import Warehouse
 
 AGE_OUT_AFTER = timedelta(hours=72)  # SendGrid retries a deferred mail for 72 h; after that no event comes any more
 
-FindMessages = Callable[[str, datetime], Sequence[FoundMessage]]
+FindMessages = Callable[[str, datetime], Sequence[ListedMessage]]
 """E.164 number, since → what the provider's list holds for it."""
 
 
@@ -28,7 +28,9 @@ def reconcile_ledger(warehouse: Warehouse, find_texts: FindMessages, clock: Cloc
     proofs = []
     for row in unknown_texts:
         listed = find_texts(row["phone"], row["attempting_at"] - timedelta(days=1))
-        proofs += [(row["message_id"], found.provider_message_id) for found in listed if found.body_hash == row["body_hash"]]
+        proofs += [
+            (row["message_id"], found.provider_message_id) for found in listed if found.body_hash == row["body_hash"]
+        ]
     with warehouse.transaction() as transaction:
         counts["found"] = sum(
             transaction.execute(

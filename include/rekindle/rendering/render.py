@@ -128,7 +128,7 @@ def parse_template(template: MessageTemplate) -> nodes.Template:
         tree = environment.parse(template.source)
         environment.compile(tree)  # finds unknown filters and tests
     except TemplateSyntaxError as error:
-        raise TemplateFailed(template.name, str(error.message), error.lineno) from None
+        raise TemplateFailed(template.name, str(error.message).removesuffix("."), error.lineno) from None
     other_files = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
     for node in tree.find_all(other_files):
         raise TemplateFailed(template.name, "a template can not use another file", node.lineno)

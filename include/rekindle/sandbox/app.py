@@ -9,7 +9,7 @@ import math
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rekindle.clock import Clock, clock_from_environment
@@ -49,12 +49,12 @@ def create_app(settings: SandboxSettings | None = None, clock: Clock | None = No
         yield
         world.close()
 
-    app = Starlette(
+    app = SandboxApp(
+        gate,
         routes=[*SendGridRoutes(world).routes(), *TwilioRoutes(world).routes(), *ControlRoutes(world, gate).routes()],
         exception_handlers={HTTPException: _in_the_providers_shape},
         lifespan=lifespan,
     )
-    app.add_middleware(_gated(gate))
     app.state.world = world
     return app
 
@@ -579,14 +579,15 @@ class Gate:
             await send(message)
 
 
-def _gated(gate: Gate) -> Callable[[ASGIApp], ASGIApp]:
-    def wrap(app: ASGIApp) -> ASGIApp:
-        async def gated(scope: Scope, receive: Receive, send: Send) -> None:
-            await gate.pass_through(app, scope, receive, send)
+class SandboxApp(Starlette):
+    """The application behind its gate; a middleware would stand too far inside to reach the connection."""
 
-        return gated
+    def __init__(self, gate: Gate, *, routes: Sequence[BaseRoute], **options: Any) -> None:
+        super().__init__(routes=routes, **options)
+        self._gate = gate
 
-    return wrap
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._gate.pass_through(super().__call__, scope, receive, send)
 
 
 def _server_error(fault: FaultRule, provider: Provider) -> Response:
@@ -625,7 +626,7 @@ async def _read_all(receive: Receive) -> None:
 
 
 def _transport(send: Send) -> Any:
-    """The connection under an ASGI `send`: a drop is no ASGI message, so uvicorn's request cycle is asked for its transport."""
+    """The connection under an ASGI `send`: dropping is no ASGI message, so uvicorn's request cycle lends its own."""
     return getattr(getattr(send, "__self__", None), "transport", None)
 
 

@@ -14,16 +14,17 @@ _PAGE = Environment(autoescape=True).from_string("""<!doctype html>
   :root { color-scheme: light dark; }
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; }
   h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-  dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; } dt { font-weight: 600; } dd { margin: 0; font-variant-numeric: tabular-nums; }
+  dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; }
+  dt { font-weight: 600; } dd { margin: 0; font-variant-numeric: tabular-nums; }
   button { font: inherit; padding: .4rem 1rem; } code { font-size: .95em; }
 </style>
 </head>
 <body>
 <h1>Rekindle provider sandbox</h1>
-<p>This process answers like <strong>SendGrid</strong> and <strong>Twilio</strong> on this machine only. No message leaves it and
-nobody real is behind it: mailboxes, handsets, delays, bounces{% if people_react %}, clicks, replies, complaints{% endif %}
-and line types are <strong>made up</strong> from seed {{ seed }}. Signatures, error codes, paging and number validity are the
-real thing.</p>
+<p>This process answers like <strong>SendGrid</strong> and <strong>Twilio</strong> on this machine only. No message
+leaves it and nobody real is behind it: mailboxes, handsets, delays, bounces{% if people_react %}, clicks, replies,
+complaints{% endif %} and line types are <strong>made up</strong> from seed {{ seed }}. Signatures, error codes, paging
+and number validity are the real thing.</p>
 <h2>Now</h2>
 <dl>
   <dt>Clock</dt><dd>{{ now }}</dd>
@@ -31,7 +32,8 @@ real thing.</p>
   <dt>Text messages accepted</dt><dd>{{ texts }}</dd>
   <dt>Pending</dt><dd>{{ pending }}{% if next_due %} (next due {{ next_due }}){% endif %}</dd>
   <dt>Opted out by text</dt><dd>{{ opted_out }}</dd>
-  <dt>Suppressed addresses</dt><dd>{% for name, count in suppressed.items() %}{{ name }} {{ count }}{% if not loop.last %}, {% endif %}{% endfor %}</dd>
+  <dt>Suppressed addresses</dt>
+  <dd>{% for name, count in suppressed.items() %}{{ name }} {{ count }}{{ "" if loop.last else ", " }}{% endfor %}</dd>
   <dt>People</dt><dd>{% if people_react %}persuadable{% else %}none react{% endif %}</dd>
   <dt>Callbacks go to</dt><dd>{{ receiver }}</dd>
   <dt>Faults in force</dt><dd>{{ faults }}</dd>
@@ -42,7 +44,7 @@ real thing.</p>
 <ul>
   <li><a href="/_sandbox/messages?limit=50"><code>/_sandbox/messages</code></a> every accepted message</li>
   <li><a href="/_sandbox/requests"><code>/_sandbox/requests</code></a> requests by endpoint and status</li>
-  <li><a href="/_sandbox/faults"><code>/_sandbox/faults</code></a> rules in force; POST a list to set them, DELETE to clear</li>
+  <li><a href="/_sandbox/faults"><code>/_sandbox/faults</code></a> rules in force; POST a list, DELETE to clear</li>
 </ul>
 </body>
 </html>

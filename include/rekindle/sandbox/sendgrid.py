@@ -86,9 +86,9 @@ def problems_with(document: Document, now: int, bad_recipients: Sequence[str] = 
         return [*problems, problem(message, "personalizations", "-Personalizations-Errors")]
     if len(personalizations) > MAX_PERSONALIZATIONS:
         message = (
-            f"The personalization block is limited to 1000 personalizations per API request. You have provided"
-            f" {len(personalizations)} personalizations. Please consider splitting this into multiple requests and resending"
-            " your request."
+            "The personalization block is limited to 1000 personalizations per API request. You have provided"
+            f" {len(personalizations)} personalizations. Please consider splitting this into multiple requests and"
+            " resending your request."
         )
         return [*problems, problem(message, "personalizations", "-Personalizations-Errors")]
     recipients = 0
@@ -137,9 +137,9 @@ def _problems_with_envelope(document: Document, now: int) -> list[Problem]:
     sender = document.get("from")
     if not isinstance(sender, dict) or not sender.get("email"):
         message = (
-            "The from object must be provided for every email send. It is an object that requires the email parameter, but may"
-            ' also contain a name parameter.  e.g. {"email" : "example@example.com"}  or {"email" : "example@example.com",'
-            ' "name" : "Example Recipient"}.'
+            "The from object must be provided for every email send. It is an object that requires the email parameter,"
+            ' but may also contain a name parameter.  e.g. {"email" : "example@example.com"}  or'
+            ' {"email" : "example@example.com", "name" : "Example Recipient"}.'
         )
         problems.append(problem(message, "from.email", "message.from"))
     else:
@@ -151,8 +151,8 @@ def _problems_with_envelope(document: Document, now: int) -> list[Problem]:
     )
     if not document.get("subject") and not has_template and not subjects_everywhere:
         message = (
-            "The subject is required. You can get around this requirement if you use a template with a subject defined or if"
-            " every personalization has a subject defined."
+            "The subject is required. You can get around this requirement if you use a template with a subject defined"
+            " or if every personalization has a subject defined."
         )
         problems.append(problem(message, "subject", "message.subject"))
     problems += _problems_with_content(document.get("content"), has_template)
@@ -193,9 +193,9 @@ def _problems_with_content(content: object, has_template: bool) -> list[Problem]
         if has_template:
             return []
         message = (
-            "Unless a valid template_id is provided, the content parameter is required. There must be at least one defined"
-            " content block. We typically suggest both text/plain and text/html blocks are included, but only one block is"
-            " required."
+            "Unless a valid template_id is provided, the content parameter is required. There must be at least one"
+            " defined content block. We typically suggest both text/plain and text/html blocks are included, but only"
+            " one block is required."
         )
         return [problem(message, "content", "message.content")]
     if not isinstance(content, list):
@@ -231,8 +231,8 @@ def _problems_with_recipients(
         people = personalization.get(kind)
         if kind == "to" and (not isinstance(people, list) or not people):
             message = (
-                "The to array is required for all personalization objects, and must have at least one email object with a valid"
-                " email address."
+                "The to array is required for all personalization objects, and must have at least one email object with"
+                " a valid email address."
             )
             problems.append(problem(message, f"{place}.to", "message.personalizations.to"))
             continue
@@ -372,7 +372,7 @@ class MailRequest:
         number = 0
         for personalization in document["personalizations"]:
             tags = personalization.get("substitutions") or {}
-            shared = {
+            shared: dict[str, Any] = {
                 "subject": _substitute(personalization.get("subject") or document.get("subject") or "", tags),
                 "text": _substitute(blocks.get("text/plain", ""), tags),
                 "html": _substitute(blocks.get("text/html", ""), tags),
@@ -455,7 +455,7 @@ def event_body(mail: Mail, event: str, at: int, identifier: str, fields: Mapping
 
 
 def post_body(events: Sequence[bytes]) -> bytes:
-    """The raw array as SendGrid posts it, one element a line and a line break at the end; the signature covers all of it."""
+    """The raw array as SendGrid posts it: one element a line, a line break at the end, all of it signed."""
     return b"[" + b",\r\n".join(events) + b"]\r\n"
 
 

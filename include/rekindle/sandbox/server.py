@@ -23,6 +23,7 @@ def build_server(settings: SandboxSettings, clock: Clock | None = None) -> uvico
         ws="none",
         lifespan="on",
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )

@@ -93,12 +93,12 @@ def refuse_unless_loopback(settings: SandboxSettings) -> None:
     """Raise `RefusedError` when the sandbox would be reachable from, or post to, another machine."""
     if not is_loopback(settings.host):
         raise RefusedError(
-            f"the sandbox answers like SendGrid and Twilio and must not be reachable from elsewhere: host {settings.host!r}"
-            " is not a loopback address; use 127.0.0.1"
+            "the sandbox answers like SendGrid and Twilio and must not be reachable from elsewhere:"
+            f" host {settings.host!r} is not a loopback address; use 127.0.0.1"
         )
     receiver = urlsplit(settings.receiver_base_url)
     if receiver.scheme not in {"http", "https"} or not is_loopback(receiver.hostname):
         raise RefusedError(
-            f"the sandbox posts made-up events and must not post them to another machine: receiver {settings.receiver_base_url!r}"
-            " is not a loopback http(s) address; use http://127.0.0.1:<port>"
+            "the sandbox posts made-up events and must not post them to another machine:"
+            f" receiver {settings.receiver_base_url!r} is not a loopback http(s) address; use http://127.0.0.1:<port>"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +46,10 @@ MESSAGES = {
     21602: "Message body is required.",
     21603: "A 'From' phone number is required.",
     21604: "A 'To' phone number is required.",
-    21606: "The From phone number {sender} is not a valid, SMS-capable inbound phone number or short code for your account.",
+    21606: (
+        "The From phone number {sender} is not a valid, SMS-capable inbound phone number or short code"
+        " for your account."
+    ),
     21609: "The 'StatusCallback' URL {detail} is not a valid URL.",
     21610: "Attempt to send to unsubscribed recipient",
     21611: "This 'From' number has exceeded the maximum number of queued messages",
@@ -98,7 +103,8 @@ class Refusal:
 # --- segments
 
 _GSM = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
 
@@ -197,7 +203,7 @@ def parse_form(raw: bytes) -> Form:
 
 
 def refusal_of(form: Form, now: int, opted_out: Mapping[tuple[str, str], int]) -> Refusal | None:
-    """Why Twilio would not take this message; none when it takes it. The order is Twilio's: who, from whom, what, then policy."""
+    """Why Twilio would not take this message; none when it does."""
     values = dict(form)
     to, sender, service = values.get("To", ""), values.get("From", ""), values.get("MessagingServiceSid", "")
     body, callback = values.get("Body", ""), values.get("StatusCallback", "")
@@ -264,7 +270,7 @@ def _is_sender(sender: str) -> bool:
 def _is_callback_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return False
     # Twilio takes no underscore in the host name.
@@ -329,8 +335,8 @@ class MessageStore:
 class ListQuery:
     """The filters and the page of one `GET Messages.json`.
 
-    Twilio documents the date filters as GMT days, whatever time the SDK adds: the time part is not looked at, so an answer
-    may hold more than was asked for and never less. A message without `date_sent` is in no date filter.
+    Twilio documents the date filters as GMT days, whatever time the SDK adds: the time part is not looked at, so an
+    answer may hold more than was asked for and never less. A message without `date_sent` is in no date filter.
     """
 
     to: str | None
@@ -500,6 +506,12 @@ def opt_out_word(body: str) -> str | None:
     if word in STOP_WORDS:
         return "STOP"
     return "START" if word in START_WORDS else None
+
+
+def signature(auth_token: str, url: str, form: Form) -> str:
+    """`X-Twilio-Signature` of a form: HMAC-SHA1 over the URL without fragment and the sorted fields."""
+    text = url + "".join(name + value for name, value in sorted(set(form)))
+    return base64.b64encode(hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()).decode()
 
 
 def form_body(form: Sequence[tuple[str, str]]) -> bytes:

@@ -22,12 +22,12 @@ from pydantic_core import to_json
 
 from rekindle.clock import Clock
 from rekindle.sandbox import people, sendgrid, twilio
-from rekindle.sandbox.faults import Faults, FaultKind, FaultRule, Provider, Unit
+from rekindle.sandbox.faults import FaultKind, FaultRule, Faults, Provider, Unit
 from rekindle.sandbox.keys import generate_signing_key, load_or_create_signing_key
 from rekindle.sandbox.people import Reaction, ReactionKind
 from rekindle.sandbox.postman import Parcel, ParcelKind, Postman, monotonic
 from rekindle.sandbox.record import Record, on_one_line
-from rekindle.sandbox.sendgrid import Mail, MailRequest, Suppressions, SuppressionList
+from rekindle.sandbox.sendgrid import Mail, MailRequest, SuppressionList, Suppressions
 from rekindle.sandbox.settings import Reactions, SandboxSettings
 from rekindle.sandbox.timeline import Timeline
 from rekindle.sandbox.twilio import Form, Message, MessageStore
@@ -341,7 +341,8 @@ class World:
         # RFC 8058: multipart should, urlencoded may be used; receivers meet both.
         if people.Dice.of(self.settings.seed, "one-click", mail.key).chance("multipart", 0.5):
             headers = {"Content-Type": "multipart/form-data; boundary=one-click"}
-            body = b'--one-click\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--one-click--\r\n'
+            part = b'Content-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click'
+            body = b"--one-click\r\n" + part + b"\r\n--one-click--\r\n"
         else:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             body = b"List-Unsubscribe=One-Click"

@@ -1,7 +1,7 @@
 """Where the engines differ, in one object each. SQL files use these names and stay the same for all of them.
 
-Values are bound as `$name`; identifiers and the expressions below are rendered by Jinja. A contract test proves that the ids and
-hashes equal those of `rekindle.identity`.
+Values are bound as `$name`; identifiers and the expressions below are rendered by Jinja. A contract test proves that
+the ids and hashes equal those of `rekindle.identity`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The embedded warehouse: one DuckDB file.
 
-DuckDB lets one process at a time open the file, readers included. So a transaction opens it, does its work, and closes it; whoever comes
-second waits with jittered back-off. Inside Airflow a pool of one slot keeps the waiting short.
+DuckDB lets one process at a time open the file, readers included. So a transaction opens it, does its work, and closes
+it; whoever comes second waits with jittered back-off. Inside Airflow a pool of one slot keeps the waiting short.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class DuckDbWarehouse:
             return retrying(duckdb.connect, str(self.path), config={"threads": 2})
         except tenacity.RetryError as tired:
             raise WarehouseBusyError(
-                f"{self.path.name} stayed locked by another process for {self.patience:.0f} s; close whatever holds it open"
-                " (a notebook, the DuckDB shell) and try again"
+                f"{self.path.name} stayed locked by another process for {self.patience:.0f} s;"
+                " close whatever holds it open (a notebook, the DuckDB shell) and try again"
             ) from tired.last_attempt.exception()
 
 

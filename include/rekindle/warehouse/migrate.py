@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rekindle.clock import Clock
 from rekindle.errors import ConfigurationError
-from rekindle.warehouse.duckdb import DuckDbWarehouse
+from rekindle.warehouse.ports import Warehouse
 from rekindle.warehouse.statements import migrations
 
 _LEDGER = """
@@ -28,7 +28,7 @@ class Migrated:
     already_there: list[str]
 
 
-def migrate(warehouse: DuckDbWarehouse, clock: Clock) -> Migrated:
+def migrate(warehouse: Warehouse, clock: Clock) -> Migrated:
     """Apply every migration that is not recorded yet.
 
     Raises `ConfigurationError` if a recorded migration's file has changed since: released migrations are never edited.
@@ -46,6 +46,7 @@ def migrate(warehouse: DuckDbWarehouse, clock: Clock) -> Migrated:
             applied.append(name)
         elif recorded[name] != digest:
             raise ConfigurationError(
-                f"sql/migrations/{name} was edited after it had been applied; restore it and put the change into a new migration"
+                f"sql/migrations/{name} was edited after it had been applied; restore it"
+                " and put the change into a new migration"
             )
     return Migrated(applied=applied, already_there=sorted(recorded))

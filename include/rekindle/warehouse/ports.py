@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from rekindle.warehouse.dialect import Dialect
+
 Row = dict[str, Any]
 Value = Any
 
@@ -34,6 +36,11 @@ class Transaction(Protocol):
 
 class Warehouse(Protocol):
     """One configured warehouse. Opening it is cheap; nothing is held between transactions."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Where this engine differs from the others."""
+        ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Open, begin, yield, commit (or roll back on an exception), close."""

@@ -35,6 +35,6 @@ def open_warehouse(settings: WarehouseSettings | None = None) -> Warehouse:
 
         return DuckDbWarehouse(settings.path)
     raise ConfigurationError(
-        f"REKINDLE_WAREHOUSE_ENGINE={settings.engine} computes its models through dbt, but the state statements run on duckdb only"
-        " so far; set REKINDLE_WAREHOUSE_ENGINE=duckdb"
+        f"REKINDLE_WAREHOUSE_ENGINE={settings.engine} has its models in dbt,"
+        " but the state statements run on duckdb only so far; set REKINDLE_WAREHOUSE_ENGINE=duckdb"
     )

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from cosmos.config import ProfileConfig
 from cosmos.constants import InvocationMode
+from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import DbtBuildLocalOperator
 from rekindle.project import project_root
 
 from rekindle_airflow.run_context import announce, run_of
 from rekindle_airflow.settings import settings
 
+#: A model or a data test that failed fails again on the same rows.
+RETRY_NOTHING_DBT_REFUSED = ExceptionRetryPolicy(
+    rules=[RetryRule(exception=CosmosDbtRunError, action=RetryAction.FAIL, reason="a model or data test failed")]
+)
+
 
 class BuildModelsOperator(DbtBuildLocalOperator):
     """One `dbt build` of a selection, data tests included, in one task.
 
-    The embedded warehouse can be open in one process at a time, so a task per model would only add a start-up per model.
+    The embedded warehouse can be open in one process at a time, so a task per model would only add a start-up per
+    model.
     """
 
     def __init__(self, *, selector: str, **kwargs: Any) -> None:
@@ -34,6 +42,7 @@ class BuildModelsOperator(DbtBuildLocalOperator):
             install_deps=False,
             emit_datasets=False,
             append_env=True,
+            retry_policy=RETRY_NOTHING_DBT_REFUSED,
             **kwargs,
         )
 

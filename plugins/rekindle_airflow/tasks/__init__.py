@@ -1,1 +1,3 @@
-"""Task bodies as plain functions; `dags/` decorates and wires them. Each is one transaction or one protocol: safe to run again."""
+"""Task bodies as plain functions; `dags/` decorates and wires them. Each is one transaction or one protocol: safe to
+run again.
+"""

@@ -20,7 +20,6 @@ def freeze_cohort(campaign_id: str) -> dict[str, int]:
     """Enter the leads who just crossed the cold line and draw their arms."""
     from rekindle.journey import freeze_cohort as freeze
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.guards import skip_if_refused
     from rekindle_airflow.run_context import current_run
 
@@ -32,24 +31,25 @@ def advance_journeys(campaign_id: str) -> dict[str, int]:
     """End what is ended; move accepted messages into their wait and finished waits onward."""
     from rekindle.journey import advance_journeys as advance
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.run_context import current_run
 
     return advance(open_warehouse(), _campaign(campaign_id), current_run())
 
 
 def check_contacts(campaign_id: str) -> dict[str, int]:
-    """Validate the addresses that are about to be written to: syntax, libphonenumber, then Lookup v2 for the line type."""
-    from rekindle.channels.twilio import LineTypeLookup
-    from rekindle.contacts import ContactCheck, check_email, check_phone
+    """Validate the addresses that are about to be written to: syntax, libphonenumber, then Lookup v2 for the line
+    type.
+    """
+    from rekindle.channels.twilio import TwilioLookup
+    from rekindle.contacts.checks import ContactCheck, check_email, check_phone
     from rekindle.planning import check_contacts as check
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.connections import twilio_account
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.senders import provider_errors
     from rekindle_airflow.settings import settings
 
-    lookup = LineTypeLookup(twilio_account())
+    lookup = TwilioLookup(twilio_account(), provider_errors())
 
     def check_number(number: str, country: str | None) -> ContactCheck:
         return check_phone(number, country or settings().default_region, lookup)
@@ -66,52 +66,67 @@ def check_contacts(campaign_id: str) -> dict[str, int]:
     return counts
 
 
-def plan_messages(campaign_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Plan what may be sent now; returns the open batches per channel, ids and counts only."""
-    from rekindle.planning import plan_messages as plan
-    from rekindle.warehouse import open_warehouse
+def plan_emails(campaign_id: str) -> list[dict[str, Any]]:
+    """Plan the e-mails that may be sent now; returns the open batches, ids and counts only."""
+    return _plan(campaign_id, "email")
 
+
+def plan_texts(campaign_id: str) -> list[dict[str, Any]]:
+    """Plan the texts that may be sent now; returns the open batches, ids and counts only."""
+    return _plan(campaign_id, "sms")
+
+
+def _plan(campaign_id: str, channel: str) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from rekindle.planning import plan_messages as plan
+    from rekindle.vocabulary import Channel
+    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.guards import skip_if_refused
     from rekindle_airflow.run_context import current_run
 
-    batches: dict[str, list[dict[str, Any]]] = {"email": [], "sms": []}
     with skip_if_refused():
-        for batch in plan(open_warehouse(), _campaign(campaign_id), current_run()):
-            batches[batch.channel].append({"batch_id": batch.batch_id, "message_count": batch.message_count})
-    return batches
+        batches = plan(open_warehouse(), _campaign(campaign_id), Channel(channel), current_run())
+        return [asdict(batch) for batch in batches]
 
 
 def send_emails(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
-    """Send one batch through SendGrid. Safe to retry, clear or run twice: what is claimed or sent is not claimed again."""
+    """Send one batch through SendGrid. Safe to retry, clear or run twice: what is claimed or sent is not claimed
+    again.
+    """
     from rekindle.channels.sendgrid import SendGridChannel
     from rekindle.dispatch import EmailSender
-
     from rekindle_airflow.connections import sendgrid_account
-    from rekindle_airflow.senders import governor_of
+    from rekindle_airflow.senders import governor_of, provider_errors
 
     account = sendgrid_account()
-    return _dispatch(campaign_id, batch, EmailSender(SendGridChannel(account), governor_of("sendgrid")), account)
+    return _dispatch(
+        campaign_id, batch, EmailSender(SendGridChannel(account, provider_errors()), governor_of("sendgrid")), account
+    )
 
 
 def send_texts(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
-    """Send one batch through Twilio. Safe to retry, clear or run twice: what is claimed or sent is not claimed again."""
+    """Send one batch through Twilio. Safe to retry, clear or run twice: what is claimed or sent is not claimed
+    again.
+    """
     from rekindle.channels.twilio import TwilioChannel
     from rekindle.dispatch import SmsSender
-
     from rekindle_airflow.connections import twilio_account
-    from rekindle_airflow.senders import governor_of
+    from rekindle_airflow.senders import governor_of, provider_errors
 
     account = twilio_account()
-    return _dispatch(campaign_id, batch, SmsSender(TwilioChannel(account), governor_of("twilio")), account)
+    return _dispatch(
+        campaign_id, batch, SmsSender(TwilioChannel(account, provider_errors()), governor_of("twilio")), account
+    )
 
 
 def _dispatch(campaign_id: str, batch: dict[str, Any], sender: Any, account: Any) -> dict[str, int]:
     from airflow.sdk import get_current_context
+
     from rekindle.channels.credentials import refuse_stepped_clock_with_real_provider
     from rekindle.clock import clock_from_environment
     from rekindle.dispatch import dispatch_batch
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.run_context import run_of
     from rekindle_airflow.senders import composer_of
 
@@ -128,13 +143,12 @@ def settle_run(campaign_id: str, **context: Any) -> dict[str, int]:
     """Move what was accepted into its wait, end what was refused for good, and tell the next DAG."""
     from rekindle.run import refuse_older_day
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.guards import skip_if_refused
     from rekindle_airflow.run_context import announce, run_of
 
     run = run_of(context)
     with skip_if_refused(), open_warehouse().transaction() as transaction:
-        refuse_older_day(transaction, run, "plan_messages", campaign_id)
+        refuse_older_day(transaction, run, "freeze_cohort", campaign_id)
     counts = advance_journeys(campaign_id)
     announce(context, run)
     return counts

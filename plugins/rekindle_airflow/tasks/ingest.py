@@ -10,7 +10,6 @@ def load_tables() -> dict[str, int]:
     from rekindle.ingest import load_inbox
     from rekindle.run import refuse_older_day
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.guards import skip_if_refused
     from rekindle_airflow.run_context import current_run
     from rekindle_airflow.settings import settings
@@ -26,7 +25,6 @@ def load_landing_files(**context: Any) -> dict[str, int]:
     """Load webhooks, clicks, opt-outs and tracked events; settle messages and end the journeys they end."""
     from rekindle.ingest import load_landing_zone
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.run_context import announce, run_of
     from rekindle_airflow.settings import settings
 

@@ -20,12 +20,12 @@ def reconcile_ledger(**context: Any) -> dict[str, int]:
     from rekindle.clock import clock_from_environment
     from rekindle.reconcile import reconcile_ledger as reconcile
     from rekindle.warehouse import open_warehouse
-
     from rekindle_airflow.connections import twilio_account
     from rekindle_airflow.run_context import announce, run_of
+    from rekindle_airflow.senders import provider_errors
 
     run = run_of(context)
-    channel = TwilioChannel(twilio_account())
+    channel = TwilioChannel(twilio_account(), provider_errors())
     counts = reconcile(open_warehouse(), channel.find_messages, clock_from_environment(), run)
     announce(context, run)
     return counts

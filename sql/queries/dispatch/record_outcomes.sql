@@ -1,5 +1,5 @@
--- What the provider answered, under the fence of the attempt. An unknown that turns out accepted is repaired; nothing else moves back
--- but a refusal the provider proved.
+-- What the provider answered, under the fence of the attempt. An unknown that turns out accepted is repaired; nothing
+-- else moves back but a refusal the provider proved.
 update {{ state }}.messages as messages
 set
     status = outcomes.status,

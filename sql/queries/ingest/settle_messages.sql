@@ -12,7 +12,8 @@ from (
     select
         ranked.*,
         row_number() over (
-            partition by ranked.message_id order by ranked.status_rank desc, ranked.occurred_at asc, ranked.event_key asc
+            partition by ranked.message_id order by ranked.status_rank desc, ranked.occurred_at asc, ranked.event_key
+            asc
         ) as news_rank
     from (
         select

@@ -1,4 +1,5 @@
--- Judge every due entry at a send step. One reason per clause, the first that holds decides; the reasons are the words of the product.
+-- Judge every due entry at a send step. One reason per clause, the first that holds decides; the reasons are the words
+-- of the product.
 insert into {{ state }}.due_entries (
     entry_id, campaign_id, lead_id, person_id, arm, step_id, channel, attempt_class, address_hash, verdict, reason,
     time_zones, window_opens_at, window_closes_at, next_due_at

@@ -1,7 +1,7 @@
 -- What will be sent, and what is withheld because the lead is held out. The id makes planning twice impossible.
 insert into {{ state }}.messages (
     message_id, entry_id, campaign_id, lead_id, arm, step_id, channel, attempt_class, address_hash, status, status_rank,
-    batch_id, accepted_at, settled_at, template_hash, time_zones, window_opens_at, planned_at, expires_at, run_id
+    batch_id, settled_at, template_hash, time_zones, window_opens_at, planned_at, expires_at, run_id
 )
 with planned as (
     select
@@ -32,7 +32,6 @@ select
     case identified.verdict when 'withhold' then 'withheld' else 'planned' end as status,
     case identified.verdict when 'withhold' then 90 else 0 end as status_rank,
     $batch_prefix || cast(cast(identified.batch_number as {{ bigint }}) as {{ text }}) as batch_id,
-    case identified.verdict when 'withhold' then $as_of end as accepted_at,
     case identified.verdict when 'withhold' then $as_of end as settled_at,
     $template_hash as template_hash,
     identified.time_zones,

@@ -3,6 +3,5 @@ update {{ state }}.messages
 set
     status = 'aged_out',
     status_rank = 40,
-    accepted_at = coalesce(accepted_at, attempting_at),
     settled_at = $now
 where status = 'unknown' and attempting_at <= $unknown_since

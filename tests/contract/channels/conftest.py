@@ -81,7 +81,9 @@ def misbehave() -> Iterator[Callable[[bytes | None], tuple[str, list[bytes]]]]:
             while b"\r\n\r\n" not in data:
                 data += connection.recv(65536)
             head, _, body = data.partition(b"\r\n\r\n")
-            lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+            lengths = [
+                line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+            ]
             while len(body) < int(lengths[0] if lengths else 0):
                 body += connection.recv(65536)
             return head + b"\r\n\r\n" + body

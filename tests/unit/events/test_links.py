@@ -93,7 +93,7 @@ def test_software_by_name(user_agent: str) -> None:
         FIREFOX,
         "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0",
         "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Mobile Safari",
-        "Mozilla/5.0 (Linux; Android 14; SM-S911B; wv) AppleWebKit/537.36 Chrome/130.0 Mobile [FB_IAB/FB4A;FBAV/480.0;]",
+        "Mozilla/5.0 (Linux; Android 14; SM-S911B; wv) Chrome/130.0 Mobile [FB_IAB/FB4A;FBAV/480.0;]",
         "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0 Safari/537.36 Edg/131.0",
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from rekindle.events import LandingFile
 from rekindle.events.json_elements import split_array
 from rekindle.events.rows import LandedRequest, MessageEvent, Rows
-from rekindle.events.sendgrid import parse_event, parse_request
+from rekindle.events.sendgrid import DROP_REASONS, parse_event, parse_request
 from rekindle.identity import address_hash
 from rekindle.vocabulary import EventType, Stream
 
@@ -85,14 +87,28 @@ def test_a_whole_event(request_of: RequestOf, received_at: datetime) -> None:
         ({"event": "bounce", "status": "4.0.0"}, EventType.BLOCKED, "4.0.0", None),
         ({"event": "bounce", "bounce_classification": "Invalid Address"}, EventType.BOUNCED, None, "invalid_address"),
         # drops: the reason's class, never its text
-        ({"event": "dropped", "reason": "Bounced Address", "status": "5.0.0"}, EventType.DROPPED, "5.0.0", "bounced_address"),
-        ({"event": "dropped", "reason": "Unsubscribed Address"}, EventType.DROPPED, None, "unsubscribed_address"),
-        ({"event": "dropped", "reason": "Spam Reporting Address"}, EventType.DROPPED, None, "spam_reporting_address"),
-        ({"event": "dropped", "reason": "Invalid"}, EventType.DROPPED, None, "invalid_address"),
-        ({"event": "dropped", "reason": "Invalid SMTPAPI header"}, EventType.DROPPED, None, "invalid_smtpapi_header"),
-        ({"event": "dropped", "reason": "Recipient List over Package Quota"}, EventType.DROPPED, None, "over_quota"),
-        ({"event": "dropped", "reason": "ada@example.com is odd"}, EventType.DROPPED, None, "other"),
-        ({"event": "dropped"}, EventType.DROPPED, None, "other"),
+        *[
+            ({"event": "dropped", "reason": reason, "status": "5.0.0"}, EventType.DROPPED, f"dropped:{reason}", detail)
+            for reason, detail in (
+                ("Bounced Address", "bounced_address"),
+                ("Unsubscribed Address", "unsubscribed_address"),
+                ("Spam Reporting Address", "spam_reporting_address"),
+                ("Invalid", "invalid"),
+                ("Invalid SMTPAPI header", "invalid_smtpapi_header"),
+                ("Spam Content", "spam_content"),
+                ("Recipient List over Package Quota", "recipient_list_over_package_quota"),
+            )
+        ],
+        (
+            {"event": "dropped", "reason": "BOUNCED ADDRESS."},
+            EventType.DROPPED,
+            "dropped:Bounced Address",
+            "bounced_address",
+        ),
+        ({"event": "dropped", "reason": "ada@example.com is odd"}, EventType.DROPPED, "dropped:unknown", "unknown"),
+        ({"event": "dropped"}, EventType.DROPPED, "dropped:unknown", "unknown"),
+        # a status that is no status may hold anything
+        ({"event": "bounce", "type": "bounce", "status": "ada@example.com"}, EventType.BOUNCED, "bounce", None),
         # people
         ({"event": "spamreport"}, EventType.COMPLAINED, None, None),
         ({"event": "unsubscribe"}, EventType.UNSUBSCRIBED, None, "global"),
@@ -107,6 +123,14 @@ def test_their_words_in_ours(
 ) -> None:
     event = one(request_of, **fields)
     assert (event.event_type, event.error_code, event.detail) == (event_type, error_code, detail)
+
+
+def test_every_documented_reason_of_a_drop_has_its_row_in_the_table_of_errors() -> None:
+    """What is dropped for an opt-out at the provider must become one here: the table's code decides it."""
+    table = Path(__file__).parents[3] / "dbt_project" / "seeds" / "provider_errors.csv"
+    with table.open(newline="") as file:
+        codes = {row["error_code"] for row in csv.DictReader(file) if row["provider"] == "sendgrid"}
+    assert {f"dropped:{reason}" for reason in DROP_REASONS} <= codes
 
 
 BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
@@ -275,9 +299,7 @@ def test_the_documented_single_events(vectors: Callable[[str], Any], request_of:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_shuffled_and_repeated_delivery_tells_the_same(
-    read_lines: Callable[..., LandingFile], seed: int
-) -> None:
+def test_shuffled_and_repeated_delivery_tells_the_same(read_lines: Callable[..., LandingFile], seed: int) -> None:
     """SendGrid repeats an event up to 46 times, under other ids, in any order and cut into arrays anew."""
     # Given 200 things that happened
     shuffler = random.Random(seed)
@@ -307,11 +329,12 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+FIELDS = """
+    email event timestamp type status reason url attempt asm_group_id useragent sg_machine_open rk_message_id
+    sg_message_id bounce_classification
+"""
 event_like = st.dictionaries(
-    st.sampled_from(
-        "email event timestamp type status reason url attempt asm_group_id useragent sg_machine_open rk_message_id"
-        " sg_message_id bounce_classification".split()
-    ),
+    st.sampled_from(FIELDS.split()),
     json_values
     | st.sampled_from(["bounce", "blocked", "open", "click", "Processed", "dropped", "unsubscribe", 1772380800, "1"]),
 )

@@ -142,7 +142,7 @@ def test_asking_again_inside_gives_the_same_close(window: SendWindow, zones: lis
         # inside: the start of the containing interval, not now
         (window_of("08:00-20:00"), ["America/New_York"], "2026-06-10T18:00", "2026-06-10T12:00", "2026-06-11T00:00"),
         # spring forward: 08:00 is an hour earlier in UTC than the day before
-        (window_of("08:00-20:00"), ["America/New_York"], "2026-03-07T00:00", "2026-03-07T13:00", "2026-03-08T01:00"),
+        (window_of("08:00-20:00"), ["America/New_York"], "2026-03-07T02:00", "2026-03-07T13:00", "2026-03-08T01:00"),
         (window_of("08:00-20:00"), ["America/New_York"], "2026-03-08T02:00", "2026-03-08T12:00", "2026-03-09T00:00"),
         # fall back
         (window_of("08:00-20:00"), ["America/New_York"], "2026-11-01T02:00", "2026-11-01T13:00", "2026-11-02T01:00"),

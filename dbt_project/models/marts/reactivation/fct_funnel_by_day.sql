@@ -21,7 +21,7 @@ messages as (
 ] %}
 
 dated as (
-    {%- for relation, step, instant in steps %}
+    {% for relation, step, instant in steps %}
     select
         campaign_id,
         arm,
@@ -30,7 +30,7 @@ dated as (
     from {{ relation }}
     where {{ instant }} is not null
     {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {% endfor %}
 ),
 
 counted as (
@@ -38,9 +38,9 @@ counted as (
         campaign_id,
         arm,
         happened_on,
-        {%- for relation, step, instant in steps %}
+        {% for relation, step, instant in steps %}
         {{ count_if("step = '" ~ step ~ "'") }} as {{ step }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {% endfor %}
     from dated
     group by campaign_id, arm, happened_on
 ),

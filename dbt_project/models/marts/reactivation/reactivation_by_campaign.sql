@@ -22,9 +22,9 @@ entries_by_campaign as (
         count(*) as entered,
         {{ count_if('is_active') }} as active,
         {{ count_if('not is_active') }} as exited,
-        {%- for exit in var('rekindle__exits') %}
+        {% for exit in var('rekindle__exits') %}
         {{ count_if("exit_reason = '" ~ exit ~ "'") }} as exited_{{ exit }},
-        {%- endfor %}
+        {% endfor %}
         {{ arm_counts('treatment') }},
         {{ arm_counts('holdout') }},
         {{ dbt.bool_or('is_made_up') }} as has_made_up_leads
@@ -35,17 +35,17 @@ entries_by_campaign as (
 counted as (
     select
         campaigns.campaign_id,
-        {%- for measure in ['entered', 'active', 'exited'] %}
+        {% for measure in ['entered', 'active', 'exited'] %}
         coalesce(entries_by_campaign.{{ measure }}, 0) as {{ measure }},
-        {%- endfor %}
-        {%- for exit in var('rekindle__exits') %}
+        {% endfor %}
+        {% for exit in var('rekindle__exits') %}
         coalesce(entries_by_campaign.exited_{{ exit }}, 0) as exited_{{ exit }},
-        {%- endfor %}
-        {%- for arm in ['treatment', 'holdout'] %}
-        {%- for measure in ['entered', 'matured_30d', 'reactivated_30d'] %}
+        {% endfor %}
+        {% for arm in ['treatment', 'holdout'] %}
+        {% for measure in ['entered', 'matured_30d', 'reactivated_30d'] %}
         coalesce(entries_by_campaign.{{ arm }}_{{ measure }}, 0) as {{ arm }}_{{ measure }},
-        {%- endfor %}
-        {%- endfor %}
+        {% endfor %}
+        {% endfor %}
         coalesce(entries_by_campaign.has_made_up_leads, false) as has_made_up_leads
     from campaigns
     left join entries_by_campaign on campaigns.campaign_id = entries_by_campaign.campaign_id

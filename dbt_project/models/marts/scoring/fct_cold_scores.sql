@@ -42,9 +42,9 @@ joined as (
         -- numerics
         scores.score_version,
         scores.cold_score,
-        {%- for signal in score_signals() %}
+        {% for signal in score_signals() %}
         scores.{{ signal }}_points,
-        {%- endfor %}
+        {% endfor %}
         scores.enter_score,
         scores.leave_score,
         scores.late_window_days,

@@ -55,10 +55,10 @@ changed as (
 ),
 
 days as (
-    {%- for days_ago in range(1, 32) %}
+    {% for days_ago in range(1, 32) %}
     select {{ days_ago }} as days_ago
     {{- ' union all' if not loop.last }}
-    {%- endfor %}
+    {% endfor %}
 ),
 
 -- The score only rises during silence, so the same score judged k days earlier says when it crossed. This is what

@@ -13,5 +13,10 @@ create macro parse_time(cell) as case
         cell,
         '(19[7-9]\d|[2-9]\d{3})-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?([Zz]|UTC|[+-]\d{2}(:?\d{2})?))?)?'
     )
-        then timezone('UTC', try_cast(regexp_replace(replace(upper(cell), ',', '.'), ' ([-+ZU])', '\1') as timestamptz))
+        then timezone(
+            'UTC',
+            try_cast(
+                regexp_replace(replace(replace(upper(cell), ',', '.'), 'UTC', 'Z'), ' ([-+Z])', '\1') as timestamptz
+            )
+        )
 end

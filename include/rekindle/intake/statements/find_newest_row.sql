@@ -1,0 +1,1 @@
+select max({{ existed_at }}) filter (isfinite({{ existed_at }})) from {{ rows }}

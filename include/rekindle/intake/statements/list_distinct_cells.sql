@@ -1,0 +1,5 @@
+select distinct
+    {{ cell }} as cell,
+    {{ country }} as country
+from {{ given }}
+where {{ cell }} is not null
