@@ -44,8 +44,16 @@
 {%- endmacro %}
 
 
+{# The cold score from the points of every signal, where they are columns. #}
+{% macro total_points() -%}
+    {%- for signal in score_signals() -%}
+    {{ signal }}_points{{ ' + ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
 {# The cold score, 0–100, judged `days_ago` days before as_of: the sum of the points of every signal. #}
-{% macro cold_score(days_ago=0) -%}
+{% macro cold_score(days_ago) -%}
     {%- for signal in score_signals() -%}
     {{ signal_points(signal, days_ago) }}{{ ' + ' if not loop.last }}
     {%- endfor -%}

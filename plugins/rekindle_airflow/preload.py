@@ -15,6 +15,7 @@ MODULES = (
     "dbt.adapters.duckdb",
     "cosmos.operators.local",
     "duckdb",
+    "pandas",
     "pyarrow.parquet",
     "sendgrid",
     "twilio.rest",

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
 
     inbox_root: Path = project_root() / ".rekindle" / "inbox"
     landing_root: Path = project_root() / ".rekindle" / "landing"
+    dbt_cache_root: Path = project_root() / ".rekindle" / "dbt_cache"
     governor_root: Path = project_root() / ".rekindle" / "governor"
 
     public_base_url: str = "http://127.0.0.1:8290"

@@ -16,6 +16,8 @@ round_0 as (
     select
         lead_id,
         lead_id as person_id,
+        email,
+        phone,
         coalesce('email:' || email, 'lead:' || lead_id) as email_group,
         coalesce('phone:' || phone, 'lead:' || lead_id) as phone_group
     from leads
@@ -25,6 +27,8 @@ round_0 as (
 email_round_{{ round }} as (
     select
         lead_id,
+        email,
+        phone,
         email_group,
         phone_group,
         min(person_id) over (partition by email_group) as person_id
@@ -34,6 +38,8 @@ email_round_{{ round }} as (
 round_{{ round }} as (
     select
         lead_id,
+        email,
+        phone,
         email_group,
         phone_group,
         min(person_id) over (partition by phone_group) as person_id
@@ -44,7 +50,9 @@ round_{{ round }} as (
 resolved as (
     select
         lead_id,
-        person_id
+        person_id,
+        email,
+        phone
     from round_{{ rounds }}
 )
 

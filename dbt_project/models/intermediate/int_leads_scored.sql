@@ -44,17 +44,17 @@ signals as (
 
 pointed as (
     select
-        *,
         {% for signal in score_signals() %}
-        {{ signal_points(signal) }} as {{ signal }}_points{{ ',' if not loop.last }}
+        {{ signal_points(signal) }} as {{ signal }}_points,
         {% endfor %}
+        signals.*
     from signals
 ),
 
 scored as (
     select
         *,
-        {% for signal in score_signals() %}{{ ' + ' if not loop.first }}{{ signal }}_points{% endfor %} as cold_score
+        {{ total_points() }} as cold_score
     from pointed
 )
 

@@ -10,12 +10,12 @@ thresholds as (
 
 pivoted as (
     select
-        preset,
         {% for signal in score_signals() %}
         max(case when signal = '{{ signal }}' then weight end) as {{ signal }}_weight,
         max(case when signal = '{{ signal }}' then days end) as {{ signal }}_days,
-        max(case when signal = '{{ signal }}' then shape end) as {{ signal }}_shape{{ ',' if not loop.last }}
+        max(case when signal = '{{ signal }}' then shape end) as {{ signal }}_shape,
         {% endfor %}
+        preset
     from weights
     group by preset
 ),

@@ -158,7 +158,9 @@ class Stack:
                 "lookup_host": self.sandbox_url,
             },
         }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "REKINDLE"))}
+        # PYTHONDONTWRITEBYTECODE would have every task compile what it imports again
+        foreign = ("AIRFLOW", "REKINDLE", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return inherited | {
             "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONPATH": f"{root / 'include'}{os.pathsep}{root / 'plugins'}",
@@ -196,6 +198,7 @@ class Stack:
             "REKINDLE_INBOX_ROOT": str(self.inbox),
             "REKINDLE_LANDING_ROOT": str(self.landing),
             "REKINDLE_GOVERNOR_ROOT": str(self.home / "governor"),
+            "REKINDLE_DBT_CACHE_ROOT": str(self.home / "dbt_cache"),
             "REKINDLE_PUBLIC_BASE_URL": self.receiver_url,
             "REKINDLE_APP_URL": f"{self.sandbox_url}/",
             "REKINDLE_TOKEN_KEYS": self.token_key,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rekindle.events import LandingFile, read_landing_file
+from rekindle.events import LandingFile, list_landing_files, read_landing_file
 from rekindle.journey import end_journeys
 from rekindle.run import Run, record_run
 from rekindle.warehouse import Transaction, Warehouse
@@ -22,7 +23,7 @@ def load_landing_zone(warehouse: Warehouse, landing: Path, run: Run) -> dict[str
         loaded = {row["landing_file"] for row in transaction.fetch("ingest/list_loaded_files")}
     files = [
         read_landing_file(path, landing)
-        for path in sorted(landing.glob("*/*/*.jsonl"))
+        for path in list_landing_files(landing)
         if path.relative_to(landing).as_posix() not in loaded
     ]
     with warehouse.transaction() as transaction:
@@ -70,4 +71,10 @@ def _load_raw(transaction: Transaction, files: Sequence[LandingFile], run: Run) 
 
 
 def _rows(items: Iterable[Any]) -> list[dict[str, Any]]:
-    return [asdict(item) for item in items]
+    """Rows of one dataclass as dicts; `asdict` would copy every value deeply, and there may be a million."""
+    rows = iter(items)
+    first = next(rows, None)
+    if first is None:
+        return []
+    names = [field.name for field in fields(first)]
+    return [{name: getattr(item, name) for name in names} for item in itertools.chain([first], rows)]

@@ -127,8 +127,8 @@ class Postman:
         return loads
 
     async def _walk(self, loads: Sequence[Sequence[Parcel]], now: int, outcome: Outcome) -> None:
-        # One connection a lane and no client around it: a shared pool looks at every connection for every request, and
-        # a client adds cookies and redirects; together they took four fifths of the time.
+        # One connection a lane and no client around it: a common pool looks at every connection for every request,
+        # and a client adds cookies and redirects; together they took four fifths of the time.
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         async with httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=False) as transport:
             for load in loads:

@@ -18,7 +18,8 @@ from pydantic_core import from_json, to_json
 
 MAX_PERSONALIZATIONS = 1000
 MAX_RECIPIENTS = 1000
-MAX_BYTES_OF_ARGS = 10_000
+MAX_BYTES_OF_ARGS = 9_999  # "less than 10,000 bytes"
+MAX_BYTES_OF_SUBSTITUTIONS = 10_000  # "may not exceed 10,000 bytes"
 MAX_BYTES_OF_MESSAGE = 30 * 1024 * 1024
 MAX_CATEGORIES = 10
 MAX_SCHEDULE_SECONDS = 72 * 3600
@@ -92,7 +93,10 @@ def problems_with(document: Document, now: int, bad_recipients: Sequence[str] = 
         )
         return [*problems, problem(message, "personalizations", "-Personalizations-Errors")]
     recipients = 0
-    shared_args = document.get("custom_args") or {}
+    shared_args = document.get("custom_args")
+    if not isinstance(shared_args, dict):
+        shared_args = {}
+    shared_size = _bytes_of(shared_args)
     valid_address = _ADDRESS.fullmatch
     for index, personalization in enumerate(personalizations):
         # The common case, one plain recipient, is told apart without building anything: 1,000 of them come per request.
@@ -117,13 +121,15 @@ def problems_with(document: Document, now: int, bad_recipients: Sequence[str] = 
             if not isinstance(personalization, dict):
                 continue
         if "custom_args" in personalization or shared_args:
-            problems += _problems_with_args(
-                f"personalizations.{index}.custom_args", personalization.get("custom_args"), shared_args
-            )
+            args = personalization.get("custom_args")
+            problems += _problems_with_args(f"personalizations.{index}.custom_args", args, shared_args, shared_size)
         if "substitutions" in personalization:
+            tags = personalization["substitutions"]
             problems += _problems_with_args(
-                f"personalizations.{index}.substitutions", personalization["substitutions"], {}
+                f"personalizations.{index}.substitutions", tags, {}, 0, MAX_BYTES_OF_SUBSTITUTIONS
             )
+        if "subject" in personalization:
+            problems += _problems_with_text(f"personalizations.{index}.subject", personalization["subject"])
         if "headers" in personalization:
             problems += _problems_with_headers(f"personalizations.{index}.headers", personalization["headers"])
     if recipients > MAX_RECIPIENTS:
@@ -132,8 +138,21 @@ def problems_with(document: Document, now: int, bad_recipients: Sequence[str] = 
     return problems
 
 
+def _problems_with_types(document: Document) -> list[Problem]:
+    """Wrong types where the mail is read later on."""
+    problems = [*_problems_with_text("subject", document.get("subject"))]
+    problems += _problems_with_text("template_id", document.get("template_id"))
+    for name, part in (("mail_settings", "sandbox_mode"), ("tracking_settings", "open_tracking")):
+        settings = document.get(name)
+        if settings is None:
+            continue
+        if not isinstance(settings, dict) or not isinstance(settings.get(part) or {}, dict):
+            problems.append(problem("Invalid type. Expected: object.", name, f"message.{name}"))
+    return problems
+
+
 def _problems_with_envelope(document: Document, now: int) -> list[Problem]:
-    problems: list[Problem] = []
+    problems = _problems_with_types(document)
     sender = document.get("from")
     if not isinstance(sender, dict) or not sender.get("email"):
         message = (
@@ -158,7 +177,7 @@ def _problems_with_envelope(document: Document, now: int) -> list[Problem]:
     problems += _problems_with_content(document.get("content"), has_template)
     for name, limit in (("reply_to_list", 1000), ("categories", MAX_CATEGORIES)):
         values = document.get(name)
-        if values is not None and (not isinstance(values, list) or len(values) > limit):
+        if not _is_short_list(values, limit):
             problems.append(problem(f"The {name} may have up to {limit} elements.", name, f"message.{name}"))
     categories = document.get("categories")
     if isinstance(categories, list):
@@ -173,7 +192,7 @@ def _problems_with_envelope(document: Document, now: int) -> list[Problem]:
         problems.append(
             problem("The asm object requires a group_id, which must be an integer.", "asm.group_id", "message.asm")
         )
-    elif asm is not None and len(asm.get("groups_to_display") or ()) > 25:
+    elif asm is not None and not _is_short_list(asm.get("groups_to_display"), 25):
         problems.append(problem("Up to 25 groups can be displayed.", "asm.groups_to_display", "message.asm"))
     pool = document.get("ip_pool_name")
     if pool is not None and (not isinstance(pool, str) or not 2 <= len(pool) <= 64):
@@ -181,11 +200,15 @@ def _problems_with_envelope(document: Document, now: int) -> list[Problem]:
             problem("The ip_pool_name must have 2 to 64 characters.", "ip_pool_name", "message.ip_pool_name")
         )
     if "custom_args" in document:
-        problems += _problems_with_args("custom_args", document["custom_args"], {})
+        problems += _problems_with_args("custom_args", document["custom_args"], {}, 0)
     if "headers" in document:
         problems += _problems_with_headers("headers", document["headers"])
     problems += _problems_with_schedule("send_at", document.get("send_at"), now)
     return problems
+
+
+def _is_short_list(values: object, limit: int) -> bool:
+    return values is None or (isinstance(values, list) and len(values) <= limit)
 
 
 def _problems_with_content(content: object, has_template: bool) -> list[Problem]:
@@ -236,7 +259,10 @@ def _problems_with_recipients(
             )
             problems.append(problem(message, f"{place}.to", "message.personalizations.to"))
             continue
-        for number, person in enumerate(people if isinstance(people, list) else ()):
+        if people is not None and not isinstance(people, list):
+            problems.append(problem("Invalid type. Expected: array.", f"{place}.{kind}", "message.personalizations"))
+            continue
+        for number, person in enumerate(people or ()):
             recipients += 1
             anchor = f"message.personalizations.{kind}"
             found = _problems_with_address(f"{place}.{kind}.{number}", person, anchor, bad_recipients)
@@ -269,7 +295,15 @@ def _problems_with_address(
     return []
 
 
-def _problems_with_args(place: str, args: object, shared: Mapping[str, str]) -> list[Problem]:
+def _problems_with_text(place: str, text: object) -> list[Problem]:
+    if text is None or isinstance(text, str):
+        return []
+    return [problem("Invalid type. Expected: string.", place, f"message.{place.rsplit('.', 1)[-1]}")]
+
+
+def _problems_with_args(
+    place: str, args: object, shared: Mapping[str, str], shared_size: int, limit: int = MAX_BYTES_OF_ARGS
+) -> list[Problem]:
     anchor = f"message.{place.rsplit('.', 1)[-1]}"
     if args is None:
         args = {}
@@ -279,11 +313,16 @@ def _problems_with_args(place: str, args: object, shared: Mapping[str, str]) -> 
     for name, value in args.items():
         if type(value) is not str:
             return [problem("Invalid type. Expected: string.", f"{place}.{name}", anchor)]
-        size += len(name) + len(value) + 6
+        size += len(name) + len(value)
     # A character has at most four bytes: the exact size is counted only when it can matter.
-    if (size + len(shared) * 64) * 4 > MAX_BYTES_OF_ARGS and len(to_json({**shared, **args})) >= MAX_BYTES_OF_ARGS:
+    if size * 4 + shared_size > limit and _bytes_of({**shared, **args}) > limit:
         return [problem("The total size must be less than 10,000 bytes.", place, anchor)]
     return []
+
+
+def _bytes_of(args: Mapping[str, object]) -> int:
+    """Names and values together; SendGrid does not say whether JSON's quotes and escapes count, so they do not."""
+    return sum(len(name.encode()) + len(str(value).encode()) for name, value in args.items())
 
 
 def _problems_with_headers(place: str, headers: object) -> list[Problem]:

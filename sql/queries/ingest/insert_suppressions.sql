@@ -12,6 +12,9 @@ with addressed as (
         coalesce(messages.channel, case incoming.provider when 'twilio' then 'sms' else 'email' end) as channel,
         errors.suppression_reason
     from {{ state }}.incoming_events as incoming
+    -- only what is news: an opt-out told again after a new consent must not come back to life
+    inner join {{ state }}.message_events as news
+        on incoming.event_key = news.event_key and incoming.landing_file = news.landing_file
     left join {{ state }}.messages as messages on incoming.message_id = messages.message_id
     left join {{ seeds }}.provider_errors as errors
         on

@@ -57,7 +57,8 @@ message_signs as (
             when events.event_type = 'clicked' then 're_engaged'
             when events.event_type = 'complained' then 'complained'
             when events.event_type = 'unsubscribed' then 'unsubscribed'
-            when events.event_type in ('bounced', 'dropped') then coalesce(errors.exit_reason, 'invalid_email')
+            when events.event_type = 'bounced' then 'invalid_email'
+            when events.event_type = 'dropped' then errors.exit_reason
             else coalesce(errors.exit_reason, 'sms_failed')
         end as exit_reason,
         events.event_type as cause,
@@ -74,8 +75,14 @@ message_signs as (
     where
         (events.event_type = 'clicked' and events.is_human)
         or events.event_type in ('complained', 'unsubscribed')
-        or (events.event_type in ('bounced', 'dropped') and entry_messages.channel = 'email')
-        or (events.event_type in ('undelivered', 'failed') and entry_messages.channel = 'sms')
+        or (events.event_type = 'bounced' and entry_messages.channel = 'email')
+        -- a drop for a reason of ours (spam content, quota) is nobody's bad address
+        or (events.event_type = 'dropped' and entry_messages.channel = 'email' and errors.exit_reason is not null)
+        or (
+            events.event_type in ('undelivered', 'failed')
+            and entry_messages.channel = 'sms'
+            and coalesce(errors.error_class, 'permanent') <> 'configuration'
+        )
 ),
 
 -- An inbound text or an opt-out names an address, not a message.

@@ -205,6 +205,17 @@ class TestRefusing:
         with pytest.raises(BadRequestsError):
             sandbox.sendgrid().send(request)
 
+    def test_the_limits_are_exact(self, sandbox, mail):
+        request = mail()
+        personalization = request["personalizations"][0]
+        personalization["substitutions"] = {"-a-": "x" * 9_997}
+        personalization["custom_args"] = {"rk": "x" * 9_997}
+        assert sandbox.sendgrid().send(request).status_code == 202
+        for name, args in (("substitutions", {"-a-": "x" * 9_998}), ("custom_args", {"rk": "x" * 9_998})):
+            with pytest.raises(BadRequestsError) as caught:
+                sandbox.sendgrid().send({**request, "personalizations": [{**personalization, name: args}]})
+            assert [each["field"] for each in errors_of(caught.value)] == [f"personalizations.0.{name}"]
+
     def test_a_template_or_own_subjects_stand_in_for_the_subject(self, sandbox, mail):
         templated = mail(template_id="d-1")
         del templated["subject"], templated["content"]

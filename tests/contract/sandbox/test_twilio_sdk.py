@@ -416,7 +416,9 @@ class TestFaults:
 
 class TestLookup:
     def test_validity_is_libphonenumbers(self, sandbox):
-        fetch = lambda asked: sandbox.twilio().lookups.v2.phone_numbers(asked).fetch()  # noqa: E731
+        def fetch(asked):
+            return sandbox.twilio().lookups.v2.phone_numbers(asked).fetch()
+
         good = fetch("+14155552671")
         assert (good.valid, good.country_code, good.calling_country_code) == (True, "US", "1")
         assert (good.national_format, good.phone_number, good.validation_errors) == (

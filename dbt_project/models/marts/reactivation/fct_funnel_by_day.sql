@@ -35,12 +35,12 @@ dated as (
 
 counted as (
     select
+        {% for relation, step, instant in steps %}
+        {{ count_if("step = '" ~ step ~ "'") }} as {{ step }},
+        {% endfor %}
         campaign_id,
         arm,
-        happened_on,
-        {% for relation, step, instant in steps %}
-        {{ count_if("step = '" ~ step ~ "'") }} as {{ step }}{{ ',' if not loop.last }}
-        {% endfor %}
+        happened_on
     from dated
     group by campaign_id, arm, happened_on
 ),

@@ -1,0 +1,212 @@
+"""A small warehouse in a temporary folder, and the real dbt over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import jinja2
+import pytest
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
+
+#: The names a migration may use; the schemas are those of the embedded warehouse.
+MIGRATION_NAMES = {
+    "raw": "rekindle_raw",
+    "state": "rekindle_state",
+    "seeds": "rekindle_seeds",
+    "activation": "rekindle_activation",
+    "marts": "rekindle_marts",
+    "text": "varchar",
+    "bigint": "bigint",
+    "timestamp": "timestamp",
+    "float": "double",
+}
+
+#: One process for a list of dbt invocations: starting dbt costs more than running this project.
+RUNNER = """
+import json, os, sys
+from dbt.cli.main import dbtRunner
+
+outcomes = []
+for as_of, arguments in json.load(sys.stdin):
+    os.environ["REKINDLE_AS_OF"] = as_of or ""
+    outcome = dbtRunner().invoke([*arguments, "--quiet"])
+    results = getattr(outcome.result, "results", None) or []
+    outcomes.append({
+        "exception": str(outcome.exception) if outcome.exception else None,
+        "statuses": {result.node.name: str(result.status) for result in results},
+        "messages": {result.node.name: result.message for result in results if str(result.status) in ("error", "fail")},
+    })
+print("OUTCOMES " + json.dumps(outcomes))
+"""
+
+DAILY_SCORE = ("build", "--selector", "daily_score")
+MEASURE = ("build", "--selector", "measure")
+DATA_ONLY = ("build", "--exclude", "test_type:unit")
+
+
+@dataclass
+class BuildOutcome:
+    """What one dbt invocation did, by node name."""
+
+    exception: str | None
+    statuses: dict[str, str]
+    messages: dict[str, str]
+
+    def named(self, *statuses: str) -> set[str]:
+        return {name for name, status in self.statuses.items() if status in statuses}
+
+    @property
+    def trouble(self) -> set[str]:
+        return self.named("error", "fail", "skipped", "runtime error")
+
+
+@dataclass
+class SmallWarehouse:
+    """One DuckDB file with the migrations applied, and dbt pointed at it."""
+
+    path: Path
+    dbt_target: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def execute(self, statement: str, *parameters: Any) -> None:
+        with duckdb.connect(str(self.path)) as connection:
+            connection.execute(statement, list(parameters))
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            return connection.execute(query, list(parameters)).fetchall()
+
+    def insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows given as dictionaries; columns that are left out and may not be null get a plain value."""
+        schema, name = table.split(".")
+        with duckdb.connect(str(self.path)) as connection:
+            columns = connection.execute(
+                "select column_name, data_type, is_nullable from information_schema.columns "
+                "where table_schema = ? and table_name = ?",
+                [schema, name],
+            ).fetchall()
+            plain = {"BOOLEAN": False, "BIGINT": 0, "DOUBLE": 0.0, "VARCHAR": "-", "TIMESTAMP": datetime(2026, 1, 1)}
+            plain["DATE"] = plain["TIMESTAMP"].date()
+            known = {column for column, _, _ in columns}
+            assert all(row.keys() <= known for row in rows), f"{table} has no such column"
+            connection.executemany(
+                f"insert into {table} values ({', '.join('?' for _ in columns)})",
+                [
+                    [row.get(column, plain[kind] if nullable == "NO" else None) for column, kind, nullable in columns]
+                    for row in rows
+                ],
+            )
+
+    def see(self, *events: tuple[str, str, datetime]) -> None:
+        """Events of the company's log, as (lead, event type, instant)."""
+        self.insert(
+            "rekindle_raw.events",
+            [
+                {
+                    "event_id": f"{lead}-{event_type}-{occurred_at:%Y%m%d%H%M%S%f}",
+                    "user_id": lead,
+                    "event_type": event_type,
+                    "occurred_at": occurred_at,
+                    "loaded_at": occurred_at,
+                }
+                for lead, event_type, occurred_at in events
+            ],
+        )
+
+    def run(self, *invocations: tuple[datetime | None, Sequence[str]]) -> list[BuildOutcome]:
+        """Run dbt in a process of its own, once per (as_of, arguments)."""
+        finished = subprocess.run(
+            [sys.executable, "-c", RUNNER],
+            input=json.dumps([[as_of and as_of.isoformat(), list(arguments)] for as_of, arguments in invocations]),
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
+                "REKINDLE_WAREHOUSE_PATH": str(self.path),
+                "DBT_PROJECT_DIR": str(PROJECT),
+                "DBT_PROFILES_DIR": str(PROJECT),
+                "DBT_TARGET_PATH": str(self.dbt_target),
+                "DBT_LOG_PATH": str(self.dbt_target),
+                "DBT_LOG_LEVEL_FILE": "none",
+                "DBT_WRITE_JSON": "false",
+                **self.environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        marked = [line for line in finished.stdout.splitlines() if line.startswith("OUTCOMES ")]
+        assert marked, finished.stdout + finished.stderr
+        return [BuildOutcome(**outcome) for outcome in json.loads(marked[0].removeprefix("OUTCOMES "))]
+
+    def build(self, *invocations: tuple[datetime | None, Sequence[str]]) -> list[BuildOutcome]:
+        """As `run`, and nothing may fail."""
+        outcomes = self.run(*invocations)
+        for outcome in outcomes:
+            assert outcome.exception is None and not outcome.trouble, (outcome.exception, outcome.messages)
+        return outcomes
+
+
+@pytest.fixture(scope="session")
+def dbt_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One target folder for all tests, so that the project is parsed once."""
+    return tmp_path_factory.mktemp("dbt_target")
+
+
+@pytest.fixture
+def new_warehouse(tmp_path: Path, dbt_target: Path) -> Callable[..., SmallWarehouse]:
+    """Makes warehouses with only the migrations applied; keyword arguments become environment variables of dbt."""
+
+    def make(name: str = "warehouse", **environment: str) -> SmallWarehouse:
+        warehouse = SmallWarehouse(tmp_path / f"{name}.duckdb", dbt_target, environment)
+        with duckdb.connect(str(warehouse.path)) as connection:
+            for migration in sorted(MIGRATIONS.glob("*.sql")):
+                template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(
+                    migration.read_text()
+                )
+                connection.execute(template.render(MIGRATION_NAMES))
+        return warehouse
+
+    return make
+
+
+@pytest.fixture
+def warehouse(new_warehouse: Callable[..., SmallWarehouse]) -> SmallWarehouse:
+    """An empty warehouse."""
+    return new_warehouse()
+
+
+@pytest.fixture
+def day() -> Callable[[int], datetime]:
+    """The logical instant of day n of the story: 18:00 UTC."""
+    return lambda number: datetime(2026, 3, 1, 18) + timedelta(days=number)
+
+
+@pytest.fixture
+def daily_score() -> tuple[str, ...]:
+    return DAILY_SCORE
+
+
+@pytest.fixture
+def daily_score_without_tests() -> tuple[str, ...]:
+    """For the days between, once the seeds are there."""
+    return ("run", "--selector", "daily_score")
+
+
+@pytest.fixture
+def measure() -> tuple[str, ...]:
+    return MEASURE
+
+
+@pytest.fixture
+def data_only() -> tuple[str, ...]:
+    return DATA_ONLY
