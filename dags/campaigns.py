@@ -23,7 +23,7 @@ from rekindle_airflow.pools import CHANNEL, WAREHOUSE
 from rekindle_airflow.tags import Tag
 from rekindle_airflow.tasks.campaign import (
     advance_journeys,
-    check_contacts,
+    check_numbers,
     freeze_cohort,
     plan_emails,
     plan_texts,
@@ -43,8 +43,8 @@ def campaign_dag(campaign_id: str, description: str):
     def campaign():
         freeze = task(pool=WAREHOUSE)(freeze_cohort)(campaign_id)
         advance = task(pool=WAREHOUSE)(advance_journeys)(campaign_id)
-        check = task(pool=WAREHOUSE)(check_contacts)(campaign_id)
         email_batches = task(pool=WAREHOUSE)(plan_emails)(campaign_id)
+        check = task(pool=WAREHOUSE)(check_numbers)(campaign_id)
         text_batches = task(pool=WAREHOUSE)(plan_texts)(campaign_id)
         emails = (
             task(pool=CHANNEL["email"], map_index_template="{{ batch }}")(send_emails)
@@ -60,7 +60,7 @@ def campaign_dag(campaign_id: str, description: str):
         settle = task(pool=WAREHOUSE, trigger_rule=TriggerRule.ALL_DONE, outlets=[JOURNEYS])(settle_run)(campaign_id)
 
         # texts are planned after e-mails: who can not be mailed moves on to the text step in the same tick
-        freeze >> advance >> check >> email_batches >> text_batches
+        freeze >> advance >> email_batches >> check >> text_batches
         [emails, texts] >> settle
 
     return campaign()

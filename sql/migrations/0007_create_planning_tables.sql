@@ -1,3 +1,10 @@
+-- The time zones a number may be in by its numbering plan: evidence for leads whose profile names no zone.
+create table if not exists {{ state }}.number_time_zones (
+    phone_hash {{ text }} not null,
+    time_zones {{ text }},
+    determined_at {{ timestamp }} not null
+);
+
 -- The send window that was computed for each set of candidate time zones, kept as the evidence of the decision.
 create table if not exists {{ state }}.send_windows (
     campaign_id {{ text }} not null,

@@ -41,20 +41,22 @@ def check_contacts(
     counts = {"checked": 0, "unusable": 0}
     addresses = iter(unchecked)
     while chunk := list(itertools.islice(addresses, _CHUNK)):
-        checks: list[ContactCheck] = []
+        checks: dict[str, ContactCheck] = {}
         try:
-            checks.extend(check(row["address"], row["country"]) for row in chunk)
+            for row in chunk:
+                checks[row["address_hash"]] = check(row["address"], row["country"])
         finally:
             _remember(warehouse, step, run, checks)
             counts["checked"] += len(checks)
-            counts["unusable"] += sum(not found.is_usable for found in checks)
+            counts["unusable"] += sum(not found.is_usable for found in checks.values())
     return counts
 
 
-def _remember(warehouse: Warehouse, step: MessageStep, run: Run, checks: list[ContactCheck]) -> None:
+def _remember(warehouse: Warehouse, step: MessageStep, run: Run, checks: dict[str, ContactCheck]) -> None:
     rows = [
         {
-            "address_hash": found.address_hash,
+            # of the address as the warehouse spells it: the ledger joins on that
+            "address_hash": address_hash,
             "channel": step.kind,
             "is_usable": found.is_usable,
             "reason": found.reason,
@@ -63,7 +65,7 @@ def _remember(warehouse: Warehouse, step: MessageStep, run: Run, checks: list[Co
             "cost": float(found.cost or 0.0),
             "checked_at": run.as_of,
         }
-        for found in checks
+        for address_hash, found in checks.items()
     ]
     with warehouse.transaction() as transaction:
         transaction.execute("plan/delete_contact_checks", channel=step.kind, valid_since=run.as_of - VALID_FOR)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from rekindle.campaigns.models import Campaign, MessageStep
+from rekindle.contacts.checks import check_phone
 from rekindle.rendering.render import template_hash
 from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.timing.send_window import next_window, zones_to_respect
@@ -20,6 +21,10 @@ from rekindle.warehouse import Transaction, Warehouse
 BATCH_SIZE = {Channel.EMAIL: 5_000, Channel.SMS: 1_000}
 
 
+#: How long an entry waits for evidence of its time zone before it moves on: every wait ends.
+PATIENCE_WITH_UNKNOWN_ZONE = timedelta(days=7)
+
+
 @dataclass(frozen=True)
 class Batch:
     """What one send task is handed: an id and a count, nothing personal."""
@@ -29,7 +34,8 @@ class Batch:
 
 
 def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, run: Run) -> list[Batch]:
-    """Judge every due entry at a send step of a channel and plan what may be sent; returns the batches that hold something to send.
+    """Judge every due entry at a send step of a channel and plan what may be sent; returns the batches that hold
+    something to send.
 
     Idempotent: message ids are deterministic, so the same instant plans the same rows. Raises `RefusedError` if a later
     day is finished.
@@ -50,6 +56,7 @@ def _plan_step(
     transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run, counts: dict[str, int]
 ) -> None:
     place: dict[str, Any] = {"campaign_id": campaign.campaign_id, "step_id": step.step_id}
+    _store_number_zones(transaction, campaign, step, run)
     _store_send_windows(transaction, campaign, step, run)
     transaction.execute("plan/delete_due_entries", campaign_id=campaign.campaign_id)
     transaction.execute(
@@ -59,6 +66,7 @@ def _plan_step(
         as_of=run.as_of,
         cap_since=run.as_of - timedelta(days=campaign.caps.per_days),
         cap_messages=campaign.caps.messages,
+        give_up_since=run.as_of - PATIENCE_WITH_UNKNOWN_ZONE,
         **place,
     )
     counts["planned"] += transaction.execute(
@@ -78,6 +86,22 @@ def _plan_step(
         **place,
     )
     transaction.execute("journey/fold_transitions", recorded_at=run.recorded_at, run_id=run.run_id)
+
+
+def _store_number_zones(transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run) -> None:
+    """Ask the numbering plan where the owners of numbers may be; it is local and free."""
+    numbers = transaction.fetch(
+        "plan/list_numbers_without_zones", campaign_id=campaign.campaign_id, step_id=step.step_id, as_of=run.as_of
+    )
+    rows = [
+        {
+            "phone_hash": row["phone_hash"],
+            "time_zones": check_phone(row["phone"], row["country"], None).time_zones,
+            "determined_at": run.recorded_at,
+        }
+        for row in numbers
+    ]
+    transaction.insert("rekindle_state.number_time_zones", rows)
 
 
 def _store_send_windows(transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run) -> None:

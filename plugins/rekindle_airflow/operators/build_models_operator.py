@@ -9,8 +9,8 @@ from cosmos.config import ProfileConfig
 from cosmos.constants import InvocationMode
 from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import DbtBuildLocalOperator
-from rekindle.project import project_root
 
+from rekindle.project import project_root
 from rekindle_airflow.run_context import announce, run_of
 from rekindle_airflow.settings import settings
 

@@ -36,16 +36,13 @@ def advance_journeys(campaign_id: str) -> dict[str, int]:
     return advance(open_warehouse(), _campaign(campaign_id), current_run())
 
 
-def check_contacts(campaign_id: str) -> dict[str, int]:
-    """Validate the addresses that are about to be written to: syntax, libphonenumber, then Lookup v2 for the line
-    type.
+def check_numbers(campaign_id: str) -> dict[str, int]:
+    """Validate the numbers that are about to be texted: libphonenumber, then Lookup v2 for the line type, then
+    remembered.
     """
     from rekindle.channels.twilio import TwilioLookup
-    from rekindle.contacts.checks import ContactCheck, check_email, check_phone
-    from rekindle.planning import check_contacts as check
-    from rekindle.warehouse import open_warehouse
+    from rekindle.contacts.checks import ContactCheck, check_phone
     from rekindle_airflow.connections import twilio_account
-    from rekindle_airflow.run_context import current_run
     from rekindle_airflow.senders import provider_errors
     from rekindle_airflow.settings import settings
 
@@ -54,20 +51,38 @@ def check_contacts(campaign_id: str) -> dict[str, int]:
     def check_number(number: str, country: str | None) -> ContactCheck:
         return check_phone(number, country or settings().default_region, lookup)
 
+    return _check(campaign_id, "sms", check_number)
+
+
+def check_addresses(campaign_id: str) -> dict[str, int]:
+    """Validate the e-mail addresses that are about to be written to, by their form, then remembered."""
+    from rekindle.contacts.checks import ContactCheck, check_email
+
     def check_address(address: str, country: str | None) -> ContactCheck:
         return check_email(address)
+
+    return _check(campaign_id, "email", check_address)
+
+
+def _check(campaign_id: str, channel: str, checker: Any) -> dict[str, int]:
+    from rekindle.planning import check_contacts
+    from rekindle.warehouse import open_warehouse
+    from rekindle_airflow.run_context import current_run
 
     run, warehouse, campaign = current_run(), open_warehouse(), _campaign(campaign_id)
     counts: dict[str, int] = {}
     for step in campaign.message_steps:
-        checker = check_address if step.kind == "email" else check_number
-        found = check(warehouse, campaign, step, run, checker)
-        counts |= {f"{step.step_id}_{name}": count for name, count in found.items()}
+        if step.channel == channel:
+            found = check_contacts(warehouse, campaign, step, run, checker)
+            counts |= {f"{step.step_id}_{name}": count for name, count in found.items()}
     return counts
 
 
 def plan_emails(campaign_id: str) -> list[dict[str, Any]]:
-    """Plan the e-mails that may be sent now; returns the open batches, ids and counts only."""
+    """Check the addresses, then plan the e-mails that may be sent now; returns the open batches, ids and counts
+    only.
+    """
+    check_addresses(campaign_id)
     return _plan(campaign_id, "email")
 
 

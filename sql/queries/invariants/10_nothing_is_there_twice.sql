@@ -20,6 +20,9 @@ with keyed as (
     select 'contact check ' || channel || ' ' || address_hash as natural_key
     from {{ state }}.contact_checks
     union all
+    select 'number zone ' || phone_hash as natural_key
+    from {{ state }}.number_time_zones
+    union all
     select 'run ' || activity || ' ' || campaign_id || ' ' || cast(as_of as {{ text }}) as natural_key
     from {{ state }}.campaign_runs
 ),

@@ -11,6 +11,7 @@ with due as (
         journeys.lead_id,
         journeys.person_id,
         journeys.arm,
+        journeys.stage_entered_at,
         contacts.time_zone,
         contacts.country,
         contacts.email_hash,
@@ -101,15 +102,15 @@ assessed as (
     left join recent_messages on due.entry_id = recent_messages.entry_id
     left join {{ state }}.contact_checks as checks
         on due.address_hash = checks.address_hash and checks.channel = $channel
-    left join {{ state }}.contact_checks as phone_checks
-        on due.phone_hash = phone_checks.address_hash and phone_checks.channel = 'sms'
+    left join {{ state }}.number_time_zones as numbers
+        on due.phone_hash = numbers.phone_hash and due.time_zone is null
     left join {{ state }}.send_windows as windows
         on
             windows.campaign_id = $campaign_id
             and windows.channel = $channel
             and windows.as_of = $as_of
             and due.time_zone is not distinct from windows.profile_time_zone
-            and phone_checks.time_zones is not distinct from windows.phone_time_zones
+            and numbers.time_zones is not distinct from windows.phone_time_zones
             and due.country is not distinct from windows.country
 ),
 
@@ -132,6 +133,8 @@ judged as (
             when is_usable is null then 'defer:provider_busy'
             -- written to often enough
             when message_count >= $cap_messages then 'defer:frequency_cap'
+            -- no hour is known to be decent, and waiting has not changed that
+            when window_opens_at is null and stage_entered_at <= $give_up_since then 'skip:time_zone_unknown'
             -- no hour is known to be decent
             when window_opens_at is null then 'defer:time_zone_unknown'
             -- not now, in at least one zone she may be in
