@@ -120,7 +120,7 @@ class _ShortHmac(HMACAlgorithm):
 
 
 class _Packed:
-    """A list of texts as few bytes: ids and hashes in binary, the rest as it is. The link must fit into a text message."""
+    """A list of texts as few bytes, ids and hashes in binary: a link has to fit into a text message."""
 
     @staticmethod
     def dumps(parts: Sequence[str], **_: Any) -> bytes:

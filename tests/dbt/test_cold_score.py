@@ -92,7 +92,7 @@ def test_two_thresholds_a_replayed_day_and_a_second_crossing(warehouse, day, dai
     for lead in ("comes_back", "clicks", "stays", "late_mover"):
         warehouse.see((lead, "purchase", day(0) - timedelta(days=84, hours=1)))
     warehouse.see(("clicks", "project_created", day(0) - timedelta(days=84)))
-    warehouse.build((day(-3), daily_score_without_tests))
+    warehouse.build((day(-3), daily_score))
     assert warehouse.rows(COHORT) == []
 
     # When they cross

@@ -12,7 +12,8 @@ from (
     select
         ranked.*,
         row_number() over (
-            partition by ranked.message_id order by ranked.status_rank desc, ranked.occurred_at asc, ranked.event_key
+            partition by
+                ranked.message_id order by ranked.status_rank desc, ranked.occurred_at asc, ranked.event_key
             asc
         ) as news_rank
     from (
@@ -21,8 +22,9 @@ from (
             incoming.event_key,
             incoming.occurred_at,
             incoming.provider_message_id,
-            case when incoming.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed')
-                then incoming.error_code
+            case
+                when incoming.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed')
+                    then incoming.error_code
             end as error_code,
             case
                 when incoming.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed')

@@ -42,7 +42,7 @@ states as (
 )
 
 select
-    (select violations from broken_chains)
+    (select broken_chains.violations from broken_chains)
     + coalesce(sum(case when state_rows <> 1 or is_folded <> 1 then 1 else 0 end), 0) as violations,
     count(*) as checked,
     'entries' as unit

@@ -5,7 +5,7 @@ with provider_ids as (
         split_part(messages.provider_message_id, '.', 1) as provider_id
     from {{ state }}.messages as messages
     where messages.provider_message_id is not null
-    union
+    union distinct
     select
         events.message_id,
         split_part(events.provider_message_id, '.', 1) as provider_id
@@ -30,7 +30,13 @@ ledger as (
 )
 
 select
-    (select count(*) from accepted where provider_id_count > 1)
-    + (select count(*) from ledger where row_count > 1) as violations,
+    (
+        select count(*) from accepted
+        where provider_id_count > 1
+    )
+    + (
+        select count(*) from ledger
+        where row_count > 1
+    ) as violations,
     (select count(*) from ledger) as checked,
     'messages' as unit

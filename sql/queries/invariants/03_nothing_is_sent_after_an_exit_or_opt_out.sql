@@ -27,7 +27,7 @@ after_opt_out as (
     from sent
     inner join {{ state }}.suppressions as suppressions
         on
-            (suppressions.address_hash = sent.address_hash and suppressions.channel in (sent.channel, 'all'))
+            (sent.address_hash = suppressions.address_hash and suppressions.channel in (sent.channel, 'all'))
             or (
                 suppressions.address_hash in (sent.email_hash, sent.phone_hash)
                 and suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')

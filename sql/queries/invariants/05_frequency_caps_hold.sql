@@ -18,7 +18,7 @@ counted as (
         on
             sent.lead_id = earlier.lead_id
             and sent.message_id <> earlier.message_id
-            and earlier.attempting_at <= sent.attempting_at
+            and sent.attempting_at >= earlier.attempting_at
             and earlier.attempting_at > {{ add_seconds("sent.attempting_at", "-$cap_seconds") }}
     where sent.campaign_id = $campaign_id
     group by sent.message_id

@@ -34,5 +34,8 @@ arms as (
 
 select
     (select violations from held_out_sends) + (select count(*) from arms) as violations,
-    (select count(*) from {{ state }}.journey_entries where arm = 'holdout') as checked,
+    (
+        select count(*) from {{ state }}.journey_entries
+        where arm = 'holdout'
+    ) as checked,
     'holdout entries' as unit

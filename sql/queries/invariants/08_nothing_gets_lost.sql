@@ -36,7 +36,13 @@ files as (
 )
 
 select
-    (select count(*) from cohorts where entered <> accounted_for)
-    + (select count(*) from files where element_count <> row_count) as violations,
+    (
+        select count(*) from cohorts
+        where entered <> accounted_for
+    )
+    + (
+        select count(*) from files
+        where element_count <> row_count
+    ) as violations,
     (select count(*) from cohorts) + (select count(*) from files) as checked,
     'cohorts and landing files' as unit

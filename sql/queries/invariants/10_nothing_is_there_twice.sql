@@ -9,9 +9,10 @@ with keyed as (
     select 'event ' || event_key as natural_key
     from {{ state }}.message_events
     union all
-    select 'element ' || landing_file || ' ' || cast(line_number as {{ text }}) || ' ' || cast(element_number as {{ text
+    select
+        'element ' || landing_file || ' ' || cast(line_number as {{ text }}) || ' ' || cast(element_number as {{ text
     }})
-        as natural_key
+            as natural_key
     from {{ raw }}.webhook_elements
     union all
     select 'consent ' || consent_id as natural_key

@@ -1,5 +1,5 @@
--- A message of this send step is settled enough to go on. The wait counts from its acceptance; for a holdout from when it
--- would have left, and for an outcome nobody ever told from its attempt.
+-- A message of this send step is settled enough to go on. The wait counts from its acceptance; for a holdout from when
+-- it would have left, and for an outcome nobody ever told from its attempt.
 insert into {{ state }}.journey_transitions (
     entry_id, campaign_id, sequence, from_stage, to_stage, reason, due_at, exit_reason, happened_at, recorded_at, run_id
 )
@@ -14,7 +14,8 @@ select
         when messages.status = 'aged_out' then 'message_aged_out'
         else 'message_accepted'
     end as reason,
-    {{ add_seconds("coalesce(messages.accepted_at, messages.attempting_at, messages.settled_at)", "$wait_seconds") }} as due_at,
+    {{ add_seconds("coalesce(messages.accepted_at, messages.attempting_at, messages.settled_at)", "$wait_seconds") }}
+        as due_at,
     cast(null as {{ text }}) as exit_reason,
     coalesce(messages.accepted_at, messages.attempting_at, messages.settled_at) as happened_at,
     $recorded_at as recorded_at,

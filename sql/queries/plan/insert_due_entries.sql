@@ -44,7 +44,7 @@ refusing_people as (
     inner join {{ state }}.suppressions as suppressions
         on
             (
-                suppressions.address_hash = due.address_hash
+                due.address_hash = suppressions.address_hash
                 and suppressions.channel in ($channel, 'all')
             )
             or (

@@ -4,4 +4,4 @@ select
     count(*) as decisions
 from {{ state }}.decisions
 group by channel, reason
-order by decisions desc, channel, reason
+order by decisions desc, channel asc, reason asc

@@ -6,4 +6,4 @@ select
     count(*) as entries
 from {{ state }}.journey_state as journeys
 group by journeys.campaign_id, journeys.arm, coalesce(journeys.exit_reason, 'active')
-order by journeys.campaign_id, journeys.arm, entries desc, outcome
+order by journeys.campaign_id asc, journeys.arm asc, entries desc, outcome asc

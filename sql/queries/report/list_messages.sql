@@ -5,4 +5,4 @@ select
     count(*) as messages
 from {{ state }}.messages
 group by channel, arm, status
-order by channel, arm, messages desc, status
+order by channel asc, arm asc, messages desc, status asc

@@ -6,4 +6,4 @@ select
     min(source_row) as first_row
 from {{ raw }}.rejects
 group by source_file, coalesce(column_name, '(row)'), reason
-order by rejects desc, source_file, column_name
+order by rejects desc, source_file asc, column_name asc
