@@ -73,12 +73,20 @@ def test_an_online_shop(warehouse, daily_score):
     load(
         warehouse,
         """
+        with lines as (
+            select unnest(string_split(content, chr(10))[2:]) as line
+            from read_text($1)
+        ),
+
+        purchases as (
+            select row_number() over () as source_row, string_split_regex(trim(line), ' +') as words
+            from lines
+            where trim(line) != ''
+        )
+
         select 'purchase-' || source_row, words[1], 'purchase', strptime(words[2], '%Y%m%d'), null, false, 'cdnow',
             source_row, timestamp '1998-07-01'
-        from (
-            select unnest(range(len(lines))) as source_row, string_split_regex(trim(unnest(lines)), ' +') as words
-            from (select string_split(trim(content), chr(10))[2:] as lines from read_text($1))
-        )
+        from purchases
         """,
         str(CDNOW),
     )

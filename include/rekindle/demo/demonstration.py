@@ -20,11 +20,12 @@ from rekindle.campaigns.loader import load_campaigns
 from rekindle.campaigns.models import Campaign
 from rekindle.clock import SystemClock
 from rekindle.demo.airflow_api import AirflowApi
-from rekindle.demo.outcome import cross_check_table, invariants_table, outcome_report, print_reports
+from rekindle.demo.outcome import cross_check_table, invariants_table, outcome_report, print_reports, save_reports
 from rekindle.demo.sandbox_api import SandboxApi, cross_check
 from rekindle.demo.stack import EventKinds, Stack, describe_instant, stop_stack
 from rekindle.demo.story_input import Story, prepare_story
 from rekindle.invariants import check_invariants
+from rekindle.measure.picture import draw_returns
 from rekindle.project import project_root
 from rekindle.warehouse import open_warehouse
 from rekindle.warehouse.settings import WarehouseSettings
@@ -190,12 +191,11 @@ def _report(
     warehouse = open_warehouse(WarehouseSettings(path=stack.warehouse_path))
     verdicts = check_invariants(warehouse, campaigns)
     checks = cross_check(sandbox.accepted_messages(), warehouse)
-    print_reports(
-        console,
-        story.summary(),
-        outcome_report(warehouse),
-        invariants_table(verdicts),
-        cross_check_table(checks),
+    reports = [story.summary(), outcome_report(warehouse), invariants_table(verdicts), cross_check_table(checks)]
+    print_reports(console, *reports)
+    save_reports(stack.home / "outcome.svg", *reports)
+    draw_returns(
+        warehouse, stack.home / "returns.svg", f"{story.source}. Messages and reactions are made up; returns are real."
     )
     shutil.copyfile(stack.warehouse_path, published_warehouse(stack.home))
     console.print(
@@ -215,6 +215,7 @@ def _where_to_look(stack: Stack) -> Panel:
         f"Airflow    {stack.airflow_url}   user admin, password {stack.password}\n"
         f"Sandbox    {stack.sandbox_url}   every message it accepted: /_sandbox/messages\n"
         f"Warehouse  {published_warehouse(stack.home)}   (DuckDB; a copy you may hold open)\n"
+        f"Pictures   {stack.home / 'outcome.svg'}, {stack.home / 'returns.svg'}\n"
         f"Check      REKINDLE_WAREHOUSE_PATH={stack.warehouse_path} rekindle check\n"
         "Stop       make demo-down",
         title="Where to look",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
@@ -124,6 +126,13 @@ def cross_check_table(checks: Sequence[CrossCheck]) -> Table:
         verdict = "[green]holds[/]" if check.violations == 0 else "[red bold]BROKEN[/]"
         table.add_row(check.claim, f"{check.checked:,} messages", f"{check.violations:,}", verdict)
     return table
+
+
+def save_reports(target: Path, *reports: RenderableType) -> None:
+    """Save what was printed as a picture."""
+    recorder = Console(record=True, file=io.StringIO(), width=100, force_terminal=True)
+    print_reports(recorder, *reports)
+    recorder.save_svg(str(target), title="make demo")
 
 
 def print_reports(console: Console, *reports: RenderableType) -> None:
