@@ -14,8 +14,7 @@ _LABELS = {Arm.TREATMENT: "written to", Arm.HOLDOUT: "left alone (holdout)"}
 
 
 def draw_returns(warehouse: Warehouse, target: Path, note: str) -> bool:
-    """Draw the cumulative share that came back by day since entry into `target` (SVG); False if nobody's window is
-    over.
+    """Draw the share that came back by each day since entry into `target` (SVG); False if nobody's window is over.
 
     The band is the 95 % Wilson score interval of each day's share (Wilson 1927, by statsmodels).
     """
@@ -31,13 +30,11 @@ def draw_returns(warehouse: Warehouse, target: Path, note: str) -> bool:
     figure, axes = pyplot.subplots(figsize=(8, 4.2))
     for arm in Arm:
         _draw_arm(axes, arm, [row for row in rows if row["arm"] == arm])
-    axes.set(
-        xlim=(0, WINDOW_DAYS), xlabel="days since the lead was found cold", ylabel="came back, share of all who entered"
-    )
+    axes.set(xlim=(0, WINDOW_DAYS), xlabel="days since the lead was found cold", ylabel="came back, of all who entered")
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(xmax=1, decimals=0))
+    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(xmax=1))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(loc="upper left", framealpha=0.85, edgecolor="none")
     axes.set_title("Who came back, with and without us", loc="left", fontweight="bold")
     figure.text(0.01, 0.01, note, fontsize=7, color="#64748b")
     figure.tight_layout(rect=(0, 0.03, 1, 1))
