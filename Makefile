@@ -1,6 +1,6 @@
 # Every command a developer or user needs; `make` alone lists them.
 .DEFAULT_GOAL := help
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SHELL := /bin/bash
 
@@ -46,8 +46,13 @@ fix: setup  ## Format and mend what can be mended
 	$(BIN)/sqlfluff fix --processes 2 sql dbt_project
 
 .PHONY: test
-test: check  ## Check, then run every test
-	$(BIN)/pytest
+test: check  ## Check, then run every test: the quick ones side by side, then the whole story end to end
+	$(BIN)/pytest -n 2 -m "not e2e"
+	$(BIN)/pytest -m e2e
+
+.PHONY: bench-parse
+bench-parse: setup  ## Print the CPU cost of parsing all DAG files
+	$(BIN)/python tests/dags/bench_parse.py
 
 .PHONY: docs
 docs: setup  ## Generate docs/DAGs.md

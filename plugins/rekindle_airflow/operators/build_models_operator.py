@@ -50,7 +50,11 @@ class BuildModelsOperator(DbtBuildLocalOperator):
         """Build as of the run's logical instant and hand it on to the outlets."""
         run = run_of(context)
         # not --vars: dbt parses the whole project again whenever those change
-        self.env = {**(self.env or {}), "REKINDLE_AS_OF": run.as_of.isoformat()}
+        self.env = {
+            **(self.env or {}),
+            "REKINDLE_AS_OF": run.as_of.isoformat(),
+            "DBT_LOG_LEVEL_FILE": "none",  # the task's own log holds it
+        }
         # a parse of the whole project costs four seconds, a remembered one a fraction of one
         self.cache_dir = settings().dbt_cache_root
         super().execute(context, **kwargs)
