@@ -18,9 +18,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REKINDLE_", extra="ignore")
 
-    #: Cron of the daily cycle. 18:00 UTC is 10:00 in Los Angeles and 13:00 in New York in winter: decent in every US
-    #: zone. Empty means "only when triggered".
-    daily_schedule: str = "0 18 * * *"
+    #: Cron of the daily cycle. 20:00 UTC is 10:00 in Honolulu and 15:00 or 16:00 in New York: inside the default send
+    #: window in every US zone. Empty means "only when triggered".
+    daily_schedule: str = "0 20 * * *"
 
     inbox_root: Path = project_root() / ".rekindle" / "inbox"
     landing_root: Path = project_root() / ".rekindle" / "landing"

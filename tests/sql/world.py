@@ -363,7 +363,7 @@ class World:
         self._files += 1
         folder = self.landing / stream / f"{self.clock.now():%Y-%m-%d}"
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self._files:012d}-abc.jsonl"
+        path = folder / f"{self._files:012d}-{self.clock.now():%d%H%M%S}.jsonl"
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     def line(self, at: datetime, body: str = "", **words: Any) -> dict[str, Any]:

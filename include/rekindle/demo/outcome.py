@@ -92,7 +92,7 @@ def _lift_panel(row: Row) -> Panel:
 
 
 def _rate(row: Row, arm: str) -> str:
-    back, matured, rate = row[f"{arm}_reactivated_30d"], row[f"{arm}_matured_30d"], row[f"{arm}_reactivation_rate_30d"]
+    back, matured, rate = row[f"{arm}_reactivated_30d"], row[f"{arm}_matured_30d"], row[f"{arm}_rate_30d"]
     return f"{rate:.2%} ({back:,} of {matured:,})" if rate is not None else "none"
 
 

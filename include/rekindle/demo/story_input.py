@@ -38,7 +38,8 @@ from rekindle.intake import (
     write_inbox,
 )
 
-LOGICAL_TIME_OF_DAY = time(18, tzinfo=UTC)
+#: 10 in the morning in Honolulu and 15 or 16 in New York: inside the send window in every zone of the country.
+LOGICAL_TIME_OF_DAY = time(20, tzinfo=UTC)
 _PEOPLE_A_BATCH = 20_000
 _SIGN_UP = re.compile(r"(user_|account_)?(sign(ed)?_?up|registered|register|registration|account_created|user_created)")
 _LOG_IN = re.compile(r"(user_)?(log(ged)?_?in|sign(ed)?_?in|session_start(ed)?|app_open(ed)?)")
@@ -147,7 +148,9 @@ def classify_events(event_types: Iterable[str]) -> EventKinds:
 def logical_calendar(
     as_of: date, daily_steps: int = 21, follow_up_days: int = 30, follow_up_every: int = 7
 ) -> tuple[tuple[datetime, ...], tuple[datetime, ...]]:
-    """The daily instants and the follow-up instants; the last is `as_of` at 18:00 UTC.
+    """The daily instants and the follow-up instants; the last is `as_of` at 20:00 UTC.
+
+    Follow-up days that would fall on a weekend, when nothing is sent, come on the Friday before.
 
     The follow-up is as long as the re-activation window, so that of everybody who entered in the daily part is known
     whether they came back.
@@ -155,8 +158,13 @@ def logical_calendar(
     last = datetime.combine(as_of, LOGICAL_TIME_OF_DAY)
     first = last - timedelta(days=daily_steps + follow_up_days)
     daily = tuple(first + timedelta(days=day) for day in range(daily_steps + 1))
-    weekly = [daily[-1] + timedelta(days=day) for day in range(follow_up_every, follow_up_days, follow_up_every)]
-    return daily, (*weekly, last) if follow_up_days else ()
+    between = range(follow_up_every, follow_up_days, follow_up_every)
+    weekly = {_working_day(daily[-1] + timedelta(days=day)) for day in between} - {*daily}
+    return daily, (*sorted(weekly), last) if follow_up_days else ()
+
+
+def _working_day(instant: datetime) -> datetime:
+    return instant - timedelta(days=max(0, instant.weekday() - 4))
 
 
 def prepare_story(

@@ -21,8 +21,8 @@ from rekindle.warehouse import Transaction, Warehouse
 BATCH_SIZE = {Channel.EMAIL: 5_000, Channel.SMS: 1_000}
 
 
-#: How long an entry waits for evidence of its time zone before it moves on: every wait ends.
-PATIENCE_WITH_UNKNOWN_ZONE = timedelta(days=7)
+#: How long an entry waits at a send step for an hour that is known to be decent before it moves on: every wait ends.
+PATIENCE_WITH_THE_WINDOW = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _plan_step(
         as_of=run.as_of,
         cap_since=run.as_of - timedelta(days=campaign.caps.per_days),
         cap_messages=campaign.caps.messages,
-        give_up_since=run.as_of - PATIENCE_WITH_UNKNOWN_ZONE,
+        give_up_since=run.as_of - PATIENCE_WITH_THE_WINDOW,
         **place,
     )
     counts["planned"] += transaction.execute(

@@ -133,8 +133,9 @@ judged as (
             when is_usable is null then 'defer:provider_busy'
             -- written to often enough
             when message_count >= $cap_messages then 'defer:frequency_cap'
-            -- no hour is known to be decent, and waiting has not changed that
+            -- no decent hour came in all this time: every wait ends
             when window_opens_at is null and stage_entered_at <= $give_up_since then 'skip:time_zone_unknown'
+            when window_opens_at > $as_of and stage_entered_at <= $give_up_since then 'skip:outside_send_window'
             -- no hour is known to be decent
             when window_opens_at is null then 'defer:time_zone_unknown'
             -- not now, in at least one zone she may be in

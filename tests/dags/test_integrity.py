@@ -1,0 +1,206 @@
+"""What Airflow makes of `dags/`: which DAGs, which tasks, in which order, with which defaults."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+from rekindle_airflow import callbacks, dag_defaults
+from rekindle_airflow.assets import RAW
+from rekindle_airflow.defaults import DEFAULT_ARGS
+from rekindle_airflow.settings import Settings
+from rekindle_airflow.tags import Tag
+
+ROOT = Path(__file__).parents[2]
+CAMPAIGN_DAG = "campaign__cold_lead_reengagement"
+
+#: Task ids and what follows each.
+STRUCTURE = {
+    "migrate": {"apply_migrations": {"build_models"}, "build_models": set()},
+    "ingest": {"load_tables": {"load_landing_files"}, "load_landing_files": set()},
+    "score": {"build_scores": set()},
+    "reconcile": {"reconcile_ledger": set()},
+    CAMPAIGN_DAG: {
+        "freeze_cohort": {"advance_journeys"},
+        "advance_journeys": {"plan_emails"},
+        "plan_emails": {"send_emails", "check_numbers"},
+        "check_numbers": {"plan_texts"},
+        "plan_texts": {"send_texts"},
+        "send_emails": {"settle_run", "judge_run"},
+        "send_texts": {"settle_run", "judge_run"},
+        "settle_run": {"judge_run"},
+        "judge_run": set(),
+    },
+    "measure": {"build_marts": set()},
+}
+
+#: What starts each DAG, and what it tells the next: the daily cycle.
+CYCLE = {
+    "migrate": (None, set()),
+    "ingest": ("0 18 * * *", {"rekindle_raw"}),
+    "score": ({"rekindle_raw"}, {"rekindle_scores"}),
+    "reconcile": ({"rekindle_raw"}, {"rekindle_ledger"}),
+    CAMPAIGN_DAG: ({"rekindle_scores"}, {"rekindle_journeys"}),
+    "measure": ({"rekindle_journeys"}, {"rekindle_marts"}),
+}
+
+IMPACT = {
+    "migrate": "impact:stops_sending",
+    "ingest": "impact:stops_listening",
+    "score": "impact:stops_sending",
+    "reconcile": "impact:stops_listening",
+    CAMPAIGN_DAG: "impact:stops_sending",
+    "measure": "impact:stops_measuring",
+}
+
+#: A task with one of these runs, or is skipped, only if nothing before it failed: a failure goes through it.
+PASSES_FAILURE_ON = {"all_success", "none_failed", "none_failed_min_one_success", "one_failed"}
+
+
+def outlets_of(task):
+    return (task.partial_kwargs.get("outlets") if task.is_mapped else task.outlets) or []
+
+
+def every_task(dags):
+    return [(dag.dag_id, task) for dag in dags.values() for task in dag.tasks]
+
+
+def test_every_file_is_imported_without_an_error_or_a_warning(dag_bag):
+    assert dag_bag.import_errors == {}
+    assert dag_bag.captured_warnings == {}
+    assert set(dag_bag.dags) == set(STRUCTURE)
+
+
+def test_every_file_in_the_folder_gives_a_dag(dags):
+    assert {Path(dag.fileloc) for dag in dags.values()} == set((ROOT / "dags").glob("*.py"))
+
+
+def test_a_dag_file_is_not_named_like_a_dbt_plugin():
+    # dbt imports every module called dbt_* it finds on the path
+    assert [path.name for path in (ROOT / "dags").rglob("dbt_*")] == []
+
+
+@pytest.mark.parametrize("dag_id", STRUCTURE)
+def test_tasks_and_what_follows_them(dags, dag_id):
+    assert {task.task_id: task.downstream_task_ids for task in dags[dag_id].tasks} == STRUCTURE[dag_id]
+
+
+@pytest.mark.parametrize("dag_id", CYCLE)
+def test_what_starts_a_dag_and_what_it_tells_the_next(dags, dag_id):
+    schedule = dags[dag_id].schedule
+    started_by = {asset.name for asset in schedule} if isinstance(schedule, list) else schedule
+    told = {asset.name for task in dags[dag_id].tasks for asset in outlets_of(task)}
+    assert (started_by, told) == CYCLE[dag_id]
+
+
+def test_only_a_last_task_tells_the_next_dag(dags):
+    # what starts the next DAG too early would let it read half a day; `judge_run` does nothing
+    telling = [(dag_id, task) for dag_id, task in every_task(dags) if outlets_of(task)]
+    assert {f"{dag_id}.{task.task_id}" for dag_id, task in telling if task.downstream_task_ids - {"judge_run"}} == set()
+    assert len(telling) == 5
+
+
+def test_an_empty_schedule_means_only_when_triggered(monkeypatch):
+    monkeypatch.setenv("REKINDLE_DAILY_SCHEDULE", "")
+    monkeypatch.setattr(dag_defaults, "settings", Settings)
+    assert dag_defaults.daily_dag(Tag.STOPS_LISTENING)["schedule"] is None
+    monkeypatch.setenv("REKINDLE_DAILY_SCHEDULE", "15 6 * * *")
+    assert dag_defaults.daily_dag(Tag.STOPS_LISTENING)["schedule"] == "15 6 * * *"
+
+
+@pytest.mark.parametrize("dag_id", STRUCTURE)
+def test_runs_of_a_dag_are_one_at_a_time_and_never_caught_up(dags, dag_id):
+    dag = dags[dag_id]
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+
+
+def test_a_run_may_act_as_of_a_day_long_ago(dags):
+    """Airflow gives a run whose logical date is before the start date no tasks at all, and calls it a success; logs
+    are shown from before 2010.
+    """
+    assert {dag_id: dag.start_date.year for dag_id, dag in dags.items() if dag.start_date.year > 1990} == {}
+
+
+@pytest.mark.parametrize("dag_id", STRUCTURE)
+def test_every_dag_uses_the_one_set_of_defaults(dags, dag_id):
+    assert dags[dag_id].default_args == DEFAULT_ARGS
+    for task in dags[dag_id].tasks:
+        assert task.owner == "rekindle"
+        assert task.retries == 2
+        assert task.retry_delay == timedelta(minutes=1)
+        assert task.execution_timeout == timedelta(hours=2)
+        callbacks = task.partial_kwargs["on_failure_callback"] if task.is_mapped else task.on_failure_callback
+        assert DEFAULT_ARGS["on_failure_callback"] in (callbacks if isinstance(callbacks, (list, tuple)) else [callbacks])
+
+
+@pytest.mark.parametrize("dag_id", STRUCTURE)
+def test_tags_are_ours_and_exactly_one_is_an_impact(dags, dag_id):
+    tags = {str(tag) for tag in dags[dag_id].tags}
+    assert tags <= {str(tag) for tag in Tag}
+    assert "rekindle" in tags
+    assert [tag for tag in tags if tag.startswith("impact:")] == [IMPACT[dag_id]]
+
+
+@pytest.mark.parametrize("dag_id", STRUCTURE)
+def test_every_dag_tells_the_on_call_reader_whether_to_rerun(dags, dag_id):
+    text = dags[dag_id].doc_md
+    assert text.strip().startswith("### ")
+    assert "**Rerun or clear?**" in text
+
+
+def test_files_that_the_documentation_names_are_there(dags):
+    texts = [dag.doc_md for dag in dags.values()] + [Path(callbacks.__file__).read_text()]
+    named = {found for text in texts for found in re.findall(r"docs/[\w/]+\.md", text)}
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+def test_every_task_has_a_pool_that_make_creates(dags):
+    pools = json.loads((ROOT / "include" / "pools.json").read_text())
+    used = {task.pool for _, task in every_task(dags)}
+    assert used == {"rekindle_warehouse", "rekindle_sendgrid", "rekindle_twilio"}
+    assert used == set(pools)
+    # one process at a time may open the embedded warehouse
+    assert pools["rekindle_warehouse"]["slots"] == 1
+    assert all(pool["slots"] > 0 and pool["description"] for pool in pools.values())
+
+
+def test_mapped_tasks_have_their_providers_pool_and_are_named_after_their_batch(dags):
+    mapped = {f"{dag_id}.{task.task_id}": task for dag_id, task in every_task(dags) if isinstance(task, MappedOperator)}
+    assert {name: task.pool for name, task in mapped.items()} == {
+        f"{CAMPAIGN_DAG}.send_emails": "rekindle_sendgrid",
+        f"{CAMPAIGN_DAG}.send_texts": "rekindle_twilio",
+    }
+    for task in mapped.values():
+        assert task.partial_kwargs["map_index_template"] == "{{ batch }}"
+
+
+def test_settling_runs_whatever_became_of_the_batches(dags):
+    rules = {task.task_id: task.trigger_rule.value for task in dags[CAMPAIGN_DAG].tasks}
+    assert rules.pop("settle_run") == "all_done"
+    assert rules.pop("judge_run") == "none_failed"  # nothing to send is no failure
+    assert set(rules.values()) == {"all_success"}
+
+
+@pytest.mark.parametrize("dag_id", STRUCTURE)
+def test_a_task_that_fails_fails_its_run(dags, dag_id):
+    """Airflow judges a run by its last tasks alone: a failure must reach one of them."""
+    dag = dags[dag_id]
+
+    def failure_ends_in(task):
+        if not task.downstream_task_ids:
+            return True
+        following = [dag.get_task(task_id) for task_id in task.downstream_task_ids]
+        return any(each.trigger_rule.value in PASSES_FAILURE_ON and failure_ends_in(each) for each in following)
+
+    assert [task.task_id for task in dag.tasks if not failure_ends_in(task)] == []
+
+
+def test_following_dags_take_their_schedule_from_the_asset():
+    assert dag_defaults.following_dag(RAW, Tag.STOPS_SENDING)["schedule"] == [RAW]

@@ -1,0 +1,243 @@
+"""Who enters, in which arm, how often, and never more than asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from rekindle.errors import ConfigurationError, RefusedError
+from rekindle.journey import freeze_cohort
+from rekindle.run import Run
+
+HELD_OUT = {"share": 0.2, "salt": "salt"}
+
+
+def arms(world):
+    return dict(
+        (row["lead_id"], row["arm"]) for row in world.query("select lead_id, arm from rekindle_state.journey_entries")
+    )
+
+
+def test_the_holdout_is_drawn_at_about_its_share_and_by_its_salt(new_world):
+    drawn = {}
+    for salt in ("one", "two"):
+        world = new_world(holdout={"share": 0.2, "salt": salt})
+        world.leads([{"consents": ()} for _ in range(1_500)])
+        world.freeze(0)
+        drawn[salt] = arms(world)
+        share = Counter(drawn[salt].values())["holdout"] / 1_500
+        assert 0.16 < share < 0.24
+        assert world.broken() == {}
+    held_out = {salt: {lead for lead, arm in of.items() if arm == "holdout"} for salt, of in drawn.items()}
+    # two salts, two draws: about a fifth of one holdout is in the other, not all and not none
+    overlap = len(held_out["one"] & held_out["two"]) / len(held_out["one"])
+    assert 0.1 < overlap < 0.35
+
+
+@pytest.mark.parametrize(("share", "arm"), [(0.0, "treatment"), (0.5, None)])
+def test_a_share_of_nothing_holds_nobody_out(new_world, share, arm):
+    world = new_world(holdout={"share": share, "salt": "salt"})
+    world.leads([{} for _ in range(60)])
+    world.freeze(0)
+    assert set(arms(world).values()) == ({arm} if arm else {"treatment", "holdout"})
+
+
+def test_the_draw_depends_on_nothing_but_salt_campaign_and_person(new_world):
+    first, second = new_world(holdout=HELD_OUT), new_world(holdout=HELD_OUT)
+    first.leads([{"lead_id": f"l{number}"} for number in range(80)])
+    # another order, another day, other scores
+    second.leads([{"lead_id": f"l{number}", "cold_score": 60.0 + number % 7} for number in reversed(range(80))], on=3)
+    first.freeze(0)
+    second.freeze(3)
+    assert arms(first) == arms(second)
+
+
+def test_one_lead_per_person_enters_and_it_is_the_coldest(world):
+    world.lead(lead_id="mild", person_id="p", cold_score=71.0)
+    world.lead(lead_id="cold", person_id="p", cold_score=90.0)
+    world.lead(lead_id="also", person_id="p", cold_score=90.0)
+    assert world.freeze(0) == 1
+    assert list(arms(world)) == ["also"]
+
+
+def test_the_second_lead_of_a_person_does_not_enter_while_the_first_is_active(world):
+    world.lead(lead_id="first", person_id="p")
+    world.freeze(0)
+    world.lead(lead_id="second", person_id="p", on=1)
+    assert world.freeze(1) == 0
+
+
+@pytest.mark.parametrize("shared", ["email", "phone", "person_id"])
+@pytest.mark.parametrize("arm", ["treatment", "holdout"])
+def test_whoever_shares_an_address_stays_in_the_arm_of_the_earlier_entry(new_world, shared, arm):
+    world = new_world(holdout={"share": 0.5, "salt": "salt"})
+    common = {"email": "shared@mail.example", "phone": "+14155550199", "person_id": "p"}[shared]
+    world.lead(lead_id="first", **{shared: common})
+    world.freeze(0)
+    world.execute("update rekindle_state.journey_entries set arm = $arm", arm=arm)
+    world.execute("update rekindle_state.journey_state set arm = $arm, exit_reason = 're_engaged'", arm=arm)
+    campaign = world.campaign_with(
+        holdout={"share": 0.5, "salt": "salt"}, enter={"activation_model": "sync_cold_leads", "re_entry": "each_time"}
+    )
+    world.leads([{"lead_id": f"later{number}", shared: common} for number in range(8)], on=1)
+    for number in range(8):  # one by one: the others of a person wait
+        world.freeze(1 + number, campaign)
+        world.execute("update rekindle_state.journey_state set exit_reason = 're_engaged'")
+        world.execute(
+            "update rekindle_activation.sync_cold_leads set scored_as_of = $then", then=world.at(2 + number)
+        )
+    assert len(arms(world)) > (1 if shared == "person_id" else 7)
+    assert set(arms(world).values()) == {arm}
+    assert world.verdicts()[7].holds
+
+
+def test_where_earlier_entries_disagree_the_person_is_held_out(world):
+    world.lead(lead_id="treated", email="e@mail.example", phone="+14155550001")
+    world.lead(lead_id="held", email="f@mail.example", phone="+14155550002")
+    world.freeze(0)
+    world.execute("update rekindle_state.journey_entries set arm = 'holdout' where lead_id = 'held'")
+    world.lead(lead_id="both", email="e@mail.example", phone="+14155550002", on=1)
+    world.freeze(1)
+    assert arms(world)["both"] == "holdout"
+
+
+@pytest.mark.parametrize("shared", ["email", "phone"])
+def test_two_who_share_an_address_and_enter_on_the_same_day_are_in_one_arm(new_world, shared):
+    world = new_world(holdout={"share": 0.5, "salt": "salt"})
+    common = {"email": "shared@mail.example", "phone": "+14155550199"}[shared]
+    world.leads([{shared: common} for _ in range(12)])
+    world.freeze(0)
+    assert len(set(arms(world).values())) == 1
+
+
+def test_no_more_than_the_maximum_cohort_size_enters_also_on_a_re_run(new_world):
+    world = new_world(enter={"activation_model": "sync_cold_leads", "maximum_cohort_size": 5})
+    world.leads([{} for _ in range(9)])
+    assert world.freeze(0) == 5
+    assert world.freeze(0) == 0
+    world.lead()
+    assert world.freeze(0) == 0
+    assert len(arms(world)) == 5
+
+
+def test_the_newest_crossing_then_the_coldest_comes_first(new_world):
+    world = new_world(enter={"activation_model": "sync_cold_leads", "maximum_cohort_size": 2})
+    world.lead(lead_id="old", cold_score=99.0, crossed_cold_on=world.at(-2).date())
+    world.lead(lead_id="mild", cold_score=70.0)
+    world.lead(lead_id="cold", cold_score=80.0)
+    world.freeze(0)
+    assert sorted(arms(world)) == ["cold", "mild"]
+
+
+def test_only_the_cohort_scored_as_of_this_very_instant_enters(world):
+    world.lead(on=0)
+    assert world.freeze(0.1) == 0
+    assert world.freeze(1) == 0
+
+
+def test_a_lead_without_contact_row_does_not_enter(world):
+    lead = world.lead()
+    world.execute("delete from rekindle_activation.sync_lead_contacts where lead_id = $lead", lead=lead.lead_id)
+    assert world.freeze(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "days", "enters"),
+    [("never", 400, 0), ("each_time", 1, 1), ({"after_days": 30}, 29, 0), ({"after_days": 30}, 30, 1)],
+)
+def test_re_entry_follows_its_rule_to_the_day(new_world, rule, days, enters):
+    world = new_world(enter={"activation_model": "sync_cold_leads", "re_entry": rule})
+    lead = world.lead()
+    world.freeze(0)
+    world.sign_of_life(lead, world.at(0.1))
+    world.advance(0.5)
+    world.crosses_again(lead, on=days)
+    assert world.freeze(days) == enters
+    assert len(world.values("select entry_id from rekindle_state.journey_entries")) == 1 + enters
+    assert world.broken() == {}
+
+
+def test_who_entered_and_left_on_one_day_does_not_enter_again_that_day(new_world):
+    world = new_world(enter={"activation_model": "sync_cold_leads", "re_entry": "each_time"})
+    lead = world.lead()
+    world.freeze(0)
+    world.sign_of_life(lead, world.at(0.1))
+    world.advance(0.15)
+    world.crosses_again(lead, on=0.2)
+    assert world.at(0.2).date() == world.at(0).date()
+    assert world.freeze(0.2) == 0
+
+
+def test_crossing_twice_while_active_is_one_entry(new_world):
+    world = new_world(enter={"activation_model": "sync_cold_leads", "re_entry": "each_time"})
+    lead = world.lead()
+    for day in range(4):
+        if day:
+            world.crosses_again(lead, on=day)
+        world.freeze(day)
+    assert len(arms(world)) == 1
+
+
+def test_an_entry_keeps_the_score_and_the_version_that_brought_it_in(world):
+    lead = world.lead(cold_score=87.5)
+    world.freeze(0)
+    (entry,) = world.query("select * from rekindle_state.journey_entries")
+    assert (entry["cold_score"], entry["journey_version"]) == (87.5, world.campaign.journey_version)
+    assert (entry["email_hash"], entry["phone_hash"]) == (lead.email_hash, lead.phone_hash)
+    assert (entry["entered_at"], entry["cohort_date"]) == (world.at(0), world.at(0).date())
+    assert world.values("select definition from rekindle_state.campaign_versions") == [world.campaign.definition_json]
+
+
+def test_an_older_day_is_refused_and_changes_nothing(world):
+    world.leads([{} for _ in range(3)], on=2)
+    world.leads([{} for _ in range(3)], on=1)
+    world.freeze(2)
+    before = world.fingerprint()
+    with pytest.raises(RefusedError, match="nothing was changed"):
+        world.freeze(1)
+    assert world.fingerprint() == before
+
+
+def test_another_campaign_does_not_take_a_person_who_is_on_the_way(world):
+    world.lead()
+    world.freeze(0)
+    assert world.freeze(0, world.campaign_with("second_campaign")) == 0
+    assert world.verdicts()[6].holds
+
+
+def test_entries_on_a_step_that_the_file_lost_stop_the_run(world):
+    world.lead()
+    world.freeze(0)
+    renamed = [
+        {"id": "another", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
+        {"id": "archive", "end": "archived"},
+    ]
+    before = world.fingerprint()
+    with pytest.raises(ConfigurationError, match="1 on `probe`"):
+        world.advance(0, world.campaign_with(steps=renamed))
+    assert world.fingerprint() == before
+
+
+def test_a_wait_as_the_first_step_takes_its_time(new_world):
+    steps = [
+        {"id": "listen", "wait": "48h"},
+        {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
+        {"id": "listen_again", "wait": "72h"},
+        {"id": "archive", "end": "archived"},
+    ]
+    world = new_world(steps=steps)
+    lead = world.lead()
+    world.freeze(0)
+    world.advance(1)
+    assert world.state(lead)["stage"] == "listen"
+    world.advance(2)
+    assert world.state(lead)["stage"] == "probe"
+
+
+def test_a_run_of_the_same_instant_under_another_id_enters_nobody_again(world):
+    world.leads([{} for _ in range(4)])
+    world.freeze(0)
+    again = Run(as_of=world.at(0), run_id="manual__again", recorded_at=world.at(0.2))
+    assert freeze_cohort(world.warehouse, world.campaign, again) == {"entered": 0}
+    assert world.broken() == {}
