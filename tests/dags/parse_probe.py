@@ -14,7 +14,14 @@ from typing import Any
 from unittest.mock import patch
 
 #: What a DAG file may not do while it is parsed, by the interpreter's own audit events.
-FORBIDDEN = {"socket.connect", "socket.getaddrinfo", "socket.sendto", "sqlite3.connect", "subprocess.Popen", "os.system"}
+FORBIDDEN = {
+    "socket.connect",
+    "socket.getaddrinfo",
+    "socket.sendto",
+    "sqlite3.connect",
+    "subprocess.Popen",
+    "os.system",
+}
 
 
 def parse() -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rekindle_airflow.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,7 +51,7 @@ def test_it_says_of_every_dag_what_it_is(dag_docs, dags):
             assert f"`{task.pool}`" in text
             for following in task.downstream_task_ids:
                 assert f"    {task.task_id} --> {following}\n" in text
-    assert "| `0 18 * * *` UTC |" in text
+    assert f"| `{Settings().daily_schedule}` UTC |" in text
     assert "`send_emails` (mapped) | Send one batch through SendGrid." in text
     assert "dbt build of `tag:daily_score`" in text
     # the DAGs come in the order of the day

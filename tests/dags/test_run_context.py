@@ -13,6 +13,7 @@ from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors, set_current_context
 
 from rekindle.clock import SteppedClock
+from rekindle.errors import RekindleError
 from rekindle.run import Run
 from rekindle_airflow.assets import JOURNEYS, RAW, SCORES
 from rekindle_airflow.run_context import announce, current_run, run_of
@@ -123,7 +124,5 @@ def test_a_task_without_outlets_announces_nothing():
 
 
 def test_an_as_of_that_is_no_instant_is_said_to_be_ours_to_mend():
-    from rekindle.errors import RekindleError
-
-    with pytest.raises(RekindleError, match="as_of.*last tuesday"):
+    with pytest.raises(RekindleError, match=r"as_of.*last tuesday"):
         run_of(context_of({"as_of": "last tuesday"}))

@@ -178,7 +178,9 @@ def test_an_event_never_revives_what_is_final(world, status):
     lead = world.lead()
     world.freeze(0)
     world.plan(0)
-    world.execute("update rekindle_state.messages set status = $status, status_rank = 90", status=status)
+    world.execute(
+        "update rekindle_state.messages set status = $status, status_rank = 90, settled_at = planned_at", status=status
+    )
     world.land_mail_events(world.mail_event(world.message(lead)["message_id"], "open", world.at(0), lead.email))
     world.ingest(0)
     assert world.message(lead)["status"] == status

@@ -65,6 +65,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_the_reader_of_links_sees_what_it_should(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text('# A "b", c!\n[x](a.md#b) ![y](i/p.png) `[no](no.md)` <img width="2" src="q.png">\n```\n[n](n.md)\n```\n')
+    page.write_text(
+        '# A "b", c!\n[x](a.md#b) ![y](i/p.png) `[no](no.md)` <img width="2" src="q.png">\n```\n[n](n.md)\n```\n'
+    )
     assert links_of(page) == ["a.md#b", "i/p.png", "q.png"]
     assert anchors_of(page) == {"a-b-c"}
