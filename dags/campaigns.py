@@ -24,6 +24,7 @@ from rekindle_airflow.tags import Tag
 from rekindle_airflow.tasks.campaign import (
     advance_journeys,
     check_numbers,
+    fail_the_run,
     freeze_cohort,
     plan_emails,
     plan_texts,
@@ -59,9 +60,15 @@ def campaign_dag(campaign_id: str, description: str):
         # settles also what a failed batch got through, and runs when there was nothing to send
         settle = task(pool=WAREHOUSE, trigger_rule=TriggerRule.ALL_DONE, outlets=[JOURNEYS])(settle_run)(campaign_id)
 
+        # without it the run would be green whatever became of the send tasks: settle is its only other end
+        failed = task(task_id="fail_the_run", pool=WAREHOUSE, trigger_rule=TriggerRule.ONE_FAILED, retries=0)(
+            fail_the_run
+        )()
+
         # texts are planned after e-mails: who can not be mailed moves on to the text step in the same tick
         freeze >> advance >> email_batches >> check >> text_batches
         [emails, texts] >> settle
+        [freeze, advance, email_batches, check, text_batches, emails, texts, settle] >> failed
 
     return campaign()
 

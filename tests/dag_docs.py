@@ -132,7 +132,11 @@ def _argument(task: Any, name: str) -> Any:
 
 
 def _rule(task: Any) -> str:
-    rules = {"all_success": "when all before it succeeded", "all_done": "when all before it ended, however"}
+    rules = {
+        "all_success": "when all before it succeeded",
+        "all_done": "when all before it ended, however",
+        "one_failed": "when one before it failed",
+    }
     return rules.get(task.trigger_rule.value, f"`{task.trigger_rule.value}`") if task.upstream_task_ids else "first"
 
 
@@ -140,8 +144,7 @@ def _effect(task: Any) -> str:
     """The first sentences of whatever the task runs."""
     if hasattr(task, "select"):
         return f"dbt build of `{' '.join(task.select)}`, data tests included."
-    function = task.python_callable
-    first, *_ = (inspect.getdoc(function) or "").split("\n\n")
+    first, *_ = (inspect.getdoc(getattr(task, "python_callable", type(task))) or "").split("\n\n")
     return " ".join(first.split()).replace("|", "\\|")
 
 

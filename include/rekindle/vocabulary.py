@@ -122,6 +122,8 @@ class DecisionReason(StrEnum):
     LOST_ARBITRATION = "lost_arbitration"
     SUPPRESSED = "suppressed"
     CONSENT_MISSING = "consent_missing"
+    NO_REACHABLE_CHANNEL = "no_reachable_channel"  # no address for this step's channel; a later step may have one
+    ADDRESS_CHANGED = "address_changed"  # since it was planned; planned again for the new one
     ENTRY_ENDED = "entry_ended"
     EXPIRED = "expired"
     PROVIDER_BUSY = "provider_busy"  # proved not accepted; planned again

@@ -17,6 +17,7 @@ RETRY_BY_KIND = ExceptionRetryPolicy(
     rules=[
         RetryRule(exception="rekindle.errors.ConfigurationError", action=RetryAction.FAIL),
         RetryRule(exception="rekindle.errors.BadInputError", action=RetryAction.FAIL),
+        RetryRule(exception="rekindle.errors.RefusedError", action=RetryAction.FAIL),
         RetryRule(
             exception="rekindle.errors.WarehouseBusyError", action=RetryAction.RETRY, retry_delay=timedelta(seconds=30)
         ),

@@ -54,6 +54,7 @@ create table if not exists {{ state }}.attempt_outcomes (
     provider_message_id {{ text }},
     error_code {{ text }},
     error_class {{ text }},
+    suppression_reason {{ text }},
     reason {{ text }},
     next_due_at {{ timestamp }}
 );

@@ -30,7 +30,10 @@ def _load_dag_docs() -> ModuleType:
 DAG_DOCS = _load_dag_docs()
 _HOME = tempfile.TemporaryDirectory(prefix="rekindle-dag-tests-")
 # here and not in a fixture: Airflow reads its settings once, when the first test module imports it
-DAG_DOCS.use_airflow_environment(Path(_HOME.name))
+assert "airflow" not in sys.modules, "Airflow was imported before its environment was set"
+for _name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[_name]
+os.environ.update(DAG_DOCS.airflow_environment(Path(_HOME.name), {}))
 
 Probe = Callable[..., dict[str, Any]]
 
@@ -40,6 +43,14 @@ def airflow_home() -> Iterator[Path]:
     """Airflow's home for these tests; gone afterwards."""
     yield Path(_HOME.name)
     _HOME.cleanup()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_settings_of_the_callers_own() -> Iterator[None]:
+    """The defaults, whatever `REKINDLE_*` the caller has set; given back, because other tests ask for theirs."""
+    theirs = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("REKINDLE")}
+    yield
+    os.environ.update(theirs)
 
 
 @pytest.fixture(scope="session")

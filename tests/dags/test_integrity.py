@@ -26,16 +26,17 @@ STRUCTURE = {
     "ingest": {"load_tables": {"load_landing_files"}, "load_landing_files": set()},
     "score": {"build_scores": set()},
     "reconcile": {"reconcile_ledger": set()},
+    # every task also tells `fail_the_run` when it fails
     CAMPAIGN_DAG: {
-        "freeze_cohort": {"advance_journeys"},
-        "advance_journeys": {"plan_emails"},
-        "plan_emails": {"send_emails", "check_numbers"},
-        "check_numbers": {"plan_texts"},
-        "plan_texts": {"send_texts"},
-        "send_emails": {"settle_run", "judge_run"},
-        "send_texts": {"settle_run", "judge_run"},
-        "settle_run": {"judge_run"},
-        "judge_run": set(),
+        "freeze_cohort": {"advance_journeys", "fail_the_run"},
+        "advance_journeys": {"plan_emails", "fail_the_run"},
+        "plan_emails": {"send_emails", "check_numbers", "fail_the_run"},
+        "check_numbers": {"plan_texts", "fail_the_run"},
+        "plan_texts": {"send_texts", "fail_the_run"},
+        "send_emails": {"settle_run", "fail_the_run"},
+        "send_texts": {"settle_run", "fail_the_run"},
+        "settle_run": {"fail_the_run"},
+        "fail_the_run": set(),
     },
     "measure": {"build_marts": set()},
 }
@@ -100,9 +101,11 @@ def test_what_starts_a_dag_and_what_it_tells_the_next(dags, dag_id):
 
 
 def test_only_a_last_task_tells_the_next_dag(dags):
-    # what starts the next DAG too early would let it read half a day; `judge_run` does nothing
+    # what starts the next DAG too early would let it read half a day; `fail_the_run` changes nothing
     telling = [(dag_id, task) for dag_id, task in every_task(dags) if outlets_of(task)]
-    assert {f"{dag_id}.{task.task_id}" for dag_id, task in telling if task.downstream_task_ids - {"judge_run"}} == set()
+    assert {
+        f"{dag_id}.{task.task_id}" for dag_id, task in telling if task.downstream_task_ids - {"fail_the_run"}
+    } == set()
     assert len(telling) == 5
 
 
@@ -133,7 +136,7 @@ def test_every_dag_uses_the_one_set_of_defaults(dags, dag_id):
     assert dags[dag_id].default_args == DEFAULT_ARGS
     for task in dags[dag_id].tasks:
         assert task.owner == "rekindle"
-        assert task.retries == 2
+        assert task.retries == (0 if task.task_id == "fail_the_run" else 2)
         assert task.retry_delay == timedelta(minutes=1)
         assert task.execution_timeout == timedelta(hours=2)
         callbacks = task.partial_kwargs["on_failure_callback"] if task.is_mapped else task.on_failure_callback
@@ -185,7 +188,7 @@ def test_mapped_tasks_have_their_providers_pool_and_are_named_after_their_batch(
 def test_settling_runs_whatever_became_of_the_batches(dags):
     rules = {task.task_id: task.trigger_rule.value for task in dags[CAMPAIGN_DAG].tasks}
     assert rules.pop("settle_run") == "all_done"
-    assert rules.pop("judge_run") == "none_failed"  # nothing to send is no failure
+    assert rules.pop("fail_the_run") == "one_failed"
     assert set(rules.values()) == {"all_success"}
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
 
 #: What a DAG file may import: Airflow's own words, and the parts it wires.
-ALLOWED = ("airflow.sdk", "airflow.providers.standard", "rekindle_airflow")
+ALLOWED = ("airflow.sdk", "rekindle_airflow")
 #: Takes long to import or talks to somebody; tasks import these when they run.
 HEAVY = {
     *("dbt", "duckdb", "fastapi", "httpx", "numpy", "pandas", "phonenumbers", "psutil", "pyarrow", "requests"),

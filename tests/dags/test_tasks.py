@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors, set_current_context
 from cosmos.operators.local import DbtBuildLocalOperator
 
@@ -179,3 +179,8 @@ def test_a_model_that_fails_tells_nobody(installation, in_run):
     ):
         operator.execute(context)
     assert len(accessors) == 0
+
+
+def test_a_run_in_which_a_task_failed_is_failed_and_not_tried_again():
+    with pytest.raises(AirflowFailException, match="a task of this run failed"):
+        campaign.fail_the_run()

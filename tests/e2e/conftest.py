@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,9 +96,12 @@ class Demonstration:
                     found[table] = sorted(map(repr, connection.execute(f"select * from {table}").fetchall()))
         return found
 
-    def airflow(self) -> AirflowApi:
+    @contextmanager
+    def airflow(self) -> Iterator[AirflowApi]:
         password = json.loads((self.home / "airflow_passwords.json").read_text())["admin"]
-        return AirflowApi(f"http://127.0.0.1:{self.ports['airflow']}", "admin", password)
+        api = AirflowApi(f"http://127.0.0.1:{self.ports['airflow']}", "admin", password)
+        yield api
+        api._client.close()
 
     def tables_printed(self) -> dict[str, list[list[str]]]:
         """The printed tables by title; cells as they stand."""

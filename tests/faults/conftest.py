@@ -124,6 +124,7 @@ class Battlefield:
     channel: str = "email"
     chunk_size: int = 2
     deaths: Counter[str] = field(default_factory=Counter)
+    leads: list[Any] = field(default_factory=list)
 
     # --- getting ready
 
@@ -132,7 +133,7 @@ class Battlefield:
         self.channel = channel
         words = {} if channel == "email" else {"email": None}
         monkeypatch.setitem(planning.BATCH_SIZE, Channel(channel), batch_size)
-        self.world.leads([words for _ in range(leads)])
+        self.leads = self.world.leads([words for _ in range(leads)])
         self.world.freeze(0)
         batches = self.world.plan(0)
         if channel == "sms":
@@ -150,14 +151,14 @@ class Battlefield:
 
     # --- processes
 
-    def start(self, batch_id: str, die_at: str = "never", run_id: str = "run") -> int:
+    def start(self, *batch_ids: str, die_at: str = "never", run_id: str = "run") -> int:
         answer = self.room.ask(
             kind="dispatch",
             log=str(self.world.folder / "dispatcher.log"),
             warehouse=str(self.world.path),
             clock=str(self.world.clock.path),
             sandbox=self.url,
-            batch_id=batch_id,
+            batch_ids=batch_ids,
             channel=self.channel,
             chunk_size=self.chunk_size,
             campaign_id=self.world.campaign.campaign_id,
@@ -174,8 +175,8 @@ class Battlefield:
         assert status in (0, -signal.SIGKILL, self.room_module.STOPPED_BY_CONFIGURATION), self.log()
         return status
 
-    def dispatch(self, batch_id: str, die_at: str = "never") -> int:
-        return self.wait(self.start(batch_id, die_at))
+    def dispatch(self, *batch_ids: str, die_at: str = "never") -> int:
+        return self.wait(self.start(*batch_ids, die_at=die_at))
 
     def kill_later(self, batch_id: str, seconds: float) -> int:
         pid = self.start(batch_id)
@@ -202,6 +203,12 @@ class Battlefield:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.01)
 
+    def until_attempting(self) -> None:
+        deadline = time.monotonic() + 20
+        while "attempting" not in {row["status"] for row in self.world.messages()}:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.01)
+
     # --- afterwards
 
     def lease_ends(self) -> dict[str, int]:
@@ -224,14 +231,14 @@ class Battlefield:
         self.lease_ends()
         for _ in range(5):
             batches = self.open_batches()
-            for batch_id in batches:
-                self.dispatch(batch_id)
             if not batches:
                 return
+            self.dispatch(*batches)
         raise AssertionError("something is planned for ever")
 
     def settle(self) -> None:
-        """Every callback that is due, day by day, until nothing is unproved any more."""
+        """Every callback that is due, day by day, until nothing is unproved; nothing can be dispatched after it."""
+        self.world.hold()
         for days in (1, 2, 4):
             self.world.clock.step_to(self.world.at(days))
             assert self.http.post("/_sandbox/deliver", timeout=60).status_code == 200
@@ -298,10 +305,14 @@ def world(new_world: Callable[..., Any]) -> Any:
 def boundaries(chunks: int) -> Sequence[str]:
     """Every place where a dispatcher of so many chunks can die: each commit, each call, before and after."""
     commits = 1 + 2 * chunks + 1  # claim, (attempting, record) for each chunk, release
-    return [f"{when} {what} {number}" for what, count in (("commit", commits), ("call", chunks))
-            for number in range(1, count + 1) for when in ("before", "after")]
+    return [
+        f"{when} {what} {number}"
+        for what, count in (("commit", commits), ("call", chunks))
+        for number in range(1, count + 1)
+        for when in ("before", "after")
+    ]
 
 
 @pytest.fixture(scope="session")
 def every_boundary() -> Sequence[str]:
-    return boundaries(3)
+    return boundaries(2)

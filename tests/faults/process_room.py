@@ -17,14 +17,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-
 from rekindle.campaigns.loader import restore_campaign
 from rekindle.channels.credentials import SendGridAccount, TwilioAccount
 from rekindle.channels.ports import Outcome
 from rekindle.channels.provider_errors import ProviderErrors
 from rekindle.channels.sendgrid import SendGridChannel
 from rekindle.channels.twilio import TwilioChannel
-from rekindle.clock import SteppedClock
+from rekindle.clock import Clock, SteppedClock
 from rekindle.dispatch import Composed, Composer, EmailSender, SmsSender, dispatch_batch
 from rekindle.errors import ConfigurationError
 from rekindle.governor.rate import Governor, ProviderRate
@@ -70,11 +69,11 @@ class MortalSender:
         self.inner, self.die_at, self.count = inner, die_at, 0
         self.provider, self.chunk_size = inner.provider, inner.chunk_size
 
-    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+    def send(self, chunk: Sequence[Composed], clock: Clock) -> list[Outcome]:
         self.count += 1
         if self.die_at == f"before call {self.count}":
             die()
-        outcomes: list[Outcome] = self.inner.send(chunk)
+        outcomes: list[Outcome] = self.inner.send(chunk, clock)
         if self.die_at == f"after call {self.count}":
             die()
         return outcomes
@@ -126,7 +125,8 @@ def dispatch(job: dict[str, Any]) -> int:
     run = Run(as_of=datetime.fromisoformat(job["as_of"]), run_id=job["run_id"], recorded_at=clock.now())
     warehouse = MortalWarehouse(Path(job["warehouse"]), job["die_at"])
     try:
-        dispatch_batch(warehouse, job["batch_id"], composer, sender, clock, run)
+        for batch_id in job["batch_ids"]:
+            dispatch_batch(warehouse, batch_id, composer, sender, clock, run)
     except ConfigurationError:
         return STOPPED_BY_CONFIGURATION
     return 0

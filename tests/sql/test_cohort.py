@@ -14,9 +14,7 @@ HELD_OUT = {"share": 0.2, "salt": "salt"}
 
 
 def arms(world):
-    return dict(
-        (row["lead_id"], row["arm"]) for row in world.query("select lead_id, arm from rekindle_state.journey_entries")
-    )
+    return {row["lead_id"]: row["arm"] for row in world.query("select * from rekindle_state.journey_entries")}
 
 
 def test_the_holdout_is_drawn_at_about_its_share_and_by_its_salt(new_world):
@@ -84,9 +82,7 @@ def test_whoever_shares_an_address_stays_in_the_arm_of_the_earlier_entry(new_wor
     for number in range(8):  # one by one: the others of a person wait
         world.freeze(1 + number, campaign)
         world.execute("update rekindle_state.journey_state set exit_reason = 're_engaged'")
-        world.execute(
-            "update rekindle_activation.sync_cold_leads set scored_as_of = $then", then=world.at(2 + number)
-        )
+        world.execute("update rekindle_activation.sync_cold_leads set scored_as_of = $then", then=world.at(2 + number))
     assert len(arms(world)) > (1 if shared == "person_id" else 7)
     assert set(arms(world).values()) == {arm}
     assert world.verdicts()[7].holds

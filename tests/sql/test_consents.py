@@ -12,8 +12,13 @@ from rekindle.ingest import load_inbox, load_landing_zone
 from rekindle.run import Run
 
 COLUMNS = {
-    "user_id": pa.string(), "email": pa.string(), "phone": pa.string(), "email_consented_at": pa.timestamp("us"),
-    "sms_consented_at": pa.timestamp("us"), "is_made_up": pa.bool_(), "source_file": pa.string(),
+    "user_id": pa.string(),
+    "email": pa.string(),
+    "phone": pa.string(),
+    "email_consented_at": pa.timestamp("us"),
+    "sms_consented_at": pa.timestamp("us"),
+    "is_made_up": pa.bool_(),
+    "source_file": pa.string(),
     "source_row": pa.int64(),
 }
 
@@ -23,9 +28,14 @@ def hand_over(world, until, leads, consented_at):
     folder.mkdir(parents=True)
     rows = [
         {
-            "user_id": lead.lead_id, "email": lead.email, "phone": lead.phone,
-            "email_consented_at": consented_at.replace(tzinfo=None), "sms_consented_at": None, "is_made_up": True,
-            "source_file": "users.csv", "source_row": number,
+            "user_id": lead.lead_id,
+            "email": lead.email,
+            "phone": lead.phone,
+            "email_consented_at": consented_at.replace(tzinfo=None),
+            "sms_consented_at": None,
+            "is_made_up": True,
+            "source_file": "users.csv",
+            "source_row": number,
         }
         for number, lead in enumerate(leads, 1)
     ]

@@ -179,8 +179,11 @@ def test_a_message_refused_for_good_ends_the_entry_by_the_table(world, world_mod
 
 @pytest.mark.parametrize(
     ("provider", "code", "reason"),
-    [("twilio", "21610", "provider_optout"), ("twilio", "21614", "invalid_number"),
-     ("sendgrid", "400:personalizations.to", "hard_bounced")],
+    [
+        ("twilio", "21610", "provider_optout"),
+        ("twilio", "21614", "invalid_number"),
+        ("sendgrid", "400:personalizations.to", "hard_bounced"),
+    ],
 )
 def test_a_refusal_that_suppresses_by_the_table_writes_the_suppression(world, world_module, provider, code, reason):
     lead = world.lead(**({"email": None} if provider == "twilio" else {}))
@@ -242,9 +245,7 @@ def test_silence_to_the_end_is_archived_when_the_last_wait_is_over(world):
         world.tick(day)
     state = world.state(lead)
     assert (state["exit_reason"], state["exited_at"], state["stage"]) == (Exit.ARCHIVED, world.at(10), "exited")
-    reasons = world.values(
-        "select reason from rekindle_state.journey_transitions order by sequence"
-    )
+    reasons = world.values("select reason from rekindle_state.journey_transitions order by sequence")
     assert reasons == ["entered", "message_accepted", "wait_over", "message_accepted", "wait_over"]
 
 

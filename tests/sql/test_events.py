@@ -17,7 +17,7 @@ EFFECT_OF_SUPPRESSIONS = """
     select
         address_hash,
         channel,
-        max(case when reason in ('unsubscribed', 'complained', 'provider_optout') then 1 else 0 end) as is_a_persons_word
+        max(case when reason in ('unsubscribed', 'complained', 'provider_optout') then 1 else 0 end) as is_own_word
     from rekindle_state.suppressions
     where lifted_at is null
     group by address_hash, channel
@@ -81,7 +81,8 @@ def tell(world_module, template, folder, order, cuts):
             world.land(*said[number])
         world.ingest(1)
     ledger = world.query(
-        "select message_id, status, status_rank, accepted_at, provider_message_id from rekindle_state.messages order by 1"
+        "select message_id, status, status_rank, accepted_at, provider_message_id from rekindle_state.messages"
+        " order by message_id"
     )
     details = world.query("select message_id, settled_at, error_code from rekindle_state.messages order by 1")
     effect = world.query(EFFECT_OF_SUPPRESSIONS)
@@ -91,7 +92,12 @@ def tell(world_module, template, folder, order, cuts):
     journeys = world.query("select * from rekindle_state.journey_state order by entry_id")
     world.let_go()
     return {
-        "ledger": ledger, "details": details, "effect": effect, "rows": rows, "events": events, "broken": broken,
+        "ledger": ledger,
+        "details": details,
+        "effect": effect,
+        "rows": rows,
+        "events": events,
+        "broken": broken,
         "journeys": journeys,
     }
 
@@ -133,9 +139,7 @@ def test_what_is_kept_of_a_suppression_does_not_depend_on_the_order(
     assert found["rows"] == in_order["rows"]
 
 
-def test_when_a_message_settled_does_not_depend_on_the_order(
-    world_module, mailed_template, in_order, tmp_path_factory
-):
+def test_when_a_message_settled_does_not_depend_on_the_order(world_module, mailed_template, in_order, tmp_path_factory):
     stories = [
         tell(world_module, mailed_template, tmp_path_factory.mktemp("a") / "world", [2, 3], [1]),
         tell(world_module, mailed_template, tmp_path_factory.mktemp("b") / "world", [3, 2], [1]),
@@ -193,9 +197,7 @@ def test_our_own_id_in_a_webhook_settles_what_was_not_proved(world, status, even
     world.email.answer = lambda item: None  # the process died before it could record anything
     world.tick(0)
     rank = {"attempting": 20, "unknown": 30, "aged_out": 40}[status]
-    world.execute(
-        "update rekindle_state.messages set status = $status, status_rank = $rank", status=status, rank=rank
-    )
+    world.execute("update rekindle_state.messages set status = $status, status_rank = $rank", status=status, rank=rank)
     world.now(1)
     world.land_mail_events(world.mail_event(world.message(lead)["message_id"], event, world.at(0.2), lead.email))
     world.ingest(1)

@@ -49,7 +49,8 @@ ONE_ACTIVE = f"(select min(entry_id) from {STATE}.journey_state where exit_reaso
         f"update {STATE}.journey_state set stage = 'nudge_' || stage where entry_id = {ONE_ACTIVE}",
         f"update {STATE}.journey_state set due_at = due_at + interval 1 second where entry_id = {ONE_ACTIVE}",
         f"update {STATE}.journey_state set last_sequence = last_sequence + 1 where entry_id = {ONE_ACTIVE}",
-        f"update {STATE}.journey_transitions set sequence = sequence + 1 where entry_id = {ONE_ACTIVE} and sequence > 1",
+        f"update {STATE}.journey_transitions set sequence = sequence + 1 where sequence > 1 "
+        f"and entry_id = {ONE_ACTIVE}",
         f"update {STATE}.journey_transitions set from_stage = 'x' where entry_id = {ONE_ACTIVE} and sequence = 2",
         f"delete from {STATE}.journey_transitions where entry_id = {ONE_ACTIVE} and sequence = 1",
     ],
@@ -111,10 +112,15 @@ def test_3_a_send_after_the_recorded_exit_is_seen(lived):
     assert set(lived.broken()) == {3}
 
 
-@pytest.mark.parametrize(("reason", "address", "seen"), [
-    ("unsubscribed", "email_hash", True), ("unsubscribed", "phone_hash", True), ("hard_bounced", "email_hash", True),
-    ("hard_bounced", "phone_hash", False),
-])
+@pytest.mark.parametrize(
+    ("reason", "address", "seen"),
+    [
+        ("unsubscribed", "email_hash", True),
+        ("unsubscribed", "phone_hash", True),
+        ("hard_bounced", "email_hash", True),
+        ("hard_bounced", "phone_hash", False),
+    ],
+)
 def test_3_a_send_to_an_opted_out_person_is_seen(lived, reason, address, seen):
     (entry,) = lived.query(
         f"select entries.* from {STATE}.journey_entries as entries inner join {STATE}.messages as messages"
@@ -123,8 +129,13 @@ def test_3_a_send_to_an_opted_out_person_is_seen(lived, reason, address, seen):
     lived.insert(
         f"{STATE}.suppressions",
         {
-            "address_hash": entry[address], "channel": "email" if address == "email_hash" else "telex", "topic": "all",
-            "reason": reason, "source": "test", "suppressed_at": lived.at(-1), "recorded_at": lived.at(-1),
+            "address_hash": entry[address],
+            "channel": "email" if address == "email_hash" else "telex",
+            "topic": "all",
+            "reason": reason,
+            "source": "test",
+            "suppressed_at": lived.at(-1),
+            "recorded_at": lived.at(-1),
         },
     )
     assert set(lived.broken()) == ({3} if seen else set())
@@ -151,9 +162,7 @@ def test_5_one_send_more_than_the_cap_is_seen(lived):
 
 def test_5_sends_to_one_address_under_two_leads_are_seen(lived):
     lived.campaign = lived.campaign_with(caps={"messages": 1, "per_days": 3})
-    lived.execute(
-        f"update {STATE}.messages set address_hash = 'shared' where channel = 'email' and arm = 'treatment'"
-    )
+    lived.execute(f"update {STATE}.messages set address_hash = 'shared' where channel = 'email' and arm = 'treatment'")
     assert 5 in lived.broken()
 
 
@@ -196,17 +205,31 @@ def test_9_an_opt_out_of_an_unknown_kind_is_seen(lived):
 @pytest.mark.parametrize(
     "table",
     [
-        "rekindle_state.journey_entries", "rekindle_state.journey_transitions", "rekindle_state.message_events",
-        "rekindle_raw.webhook_elements", "rekindle_state.consents", "rekindle_state.contact_checks",
-        "rekindle_state.campaign_runs", "rekindle_state.decisions", "rekindle_state.suppressions",
+        "rekindle_state.journey_entries",
+        "rekindle_state.journey_transitions",
+        "rekindle_state.message_events",
+        "rekindle_raw.webhook_elements",
+        "rekindle_state.consents",
+        "rekindle_state.contact_checks",
+        "rekindle_state.campaign_runs",
+        "rekindle_state.decisions",
+        "rekindle_state.suppressions",
         "rekindle_raw.landing_files",
     ],
 )
 def test_10_a_row_that_is_there_twice_is_seen(lived, table):
     lived.insert(
         f"{STATE}.decisions",
-        {"entry_id": "e", "campaign_id": "c", "lead_id": "l", "step_id": "s", "channel": "email", "reason": "expired",
-         "decided_at": lived.at(0), "run_id": "r"},
+        {
+            "entry_id": "e",
+            "campaign_id": "c",
+            "lead_id": "l",
+            "step_id": "s",
+            "channel": "email",
+            "reason": "expired",
+            "decided_at": lived.at(0),
+            "run_id": "r",
+        },
     )
     assert lived.broken() == {}
     lived.execute(f"insert into {table} select * from {table}")

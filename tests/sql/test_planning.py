@@ -9,7 +9,7 @@ import pytest
 
 from rekindle.errors import RefusedError
 from rekindle.identity import message_id
-from rekindle.planning.plan import BATCH_SIZE
+from rekindle.planning.plan import BATCH_SIZE, PATIENCE_WITH_THE_WINDOW
 from rekindle.vocabulary import Channel, DecisionReason
 
 
@@ -67,7 +67,8 @@ def test_a_withheld_message_advances_exactly_as_an_accepted_one(new_world):
         for arm, states in seen.items():
             found = world.query(
                 "select distinct stage, due_at, exit_reason, exited_at from rekindle_state.journey_state"
-                " where arm = $arm", arm=arm,
+                " where arm = $arm",
+                arm=arm,
             )
             states.append(found)
     assert seen["treatment"] == seen["holdout"]
@@ -138,13 +139,16 @@ def test_the_cap_rolls_over_at_the_second_and_counts_other_campaigns(new_world, 
 
 
 def test_the_cap_counts_from_when_a_message_left_not_from_when_it_was_planned(new_world):
-    world = new_world(caps={"messages": 1, "per_days": 7}, steps=[
-        {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
-        {"id": "listen", "wait": "1d"},
-        {"id": "second", "email": {"template": "probe.txt.j2", "subject": "Hello again"}},
-        {"id": "listen_again", "wait": "7d"},
-        {"id": "archive", "end": "archived"},
-    ])
+    world = new_world(
+        caps={"messages": 1, "per_days": 7},
+        steps=[
+            {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
+            {"id": "listen", "wait": "1d"},
+            {"id": "second", "email": {"template": "probe.txt.j2", "subject": "Hello again"}},
+            {"id": "listen_again", "wait": "7d"},
+            {"id": "archive", "end": "archived"},
+        ],
+    )
     lead = world.lead()
     batches = planned(world)
     world.clock.step_to(world.at(0) + timedelta(hours=3))  # the provider was busy: it leaves three hours later
@@ -223,15 +227,16 @@ def test_without_a_profile_zone_every_zone_of_the_number_must_be_open(world):
     assert len(window["time_zones"].split(",")) > 3 if window["time_zones"] else world.messages(lead) == []
 
 
-def test_without_any_evidence_of_a_zone_the_lead_waits_a_week_and_moves_on(world):
+def test_without_any_evidence_of_a_zone_the_lead_waits_and_moves_on_when_patience_ends(world):
     lead = world.lead(phone=None, time_zone=None, country=None)
     world.freeze(0)
-    for day in range(7):
+    patience = PATIENCE_WITH_THE_WINDOW.days
+    for day in range(patience):
         world.plan(day)
         assert world.state(lead)["stage"] == "probe"
-    assert world.decisions(lead) == ["time_zone_unknown"] * 7
-    world.plan(7)
-    world.plan(7, Channel.SMS)
+    assert world.decisions(lead) == ["time_zone_unknown"] * patience
+    world.plan(patience)
+    world.plan(patience, Channel.SMS)
     assert world.state(lead)["exit_reason"] == "no_reachable_channel"
     assert world.messages(lead) == []
 
@@ -369,10 +374,12 @@ def test_every_decision_names_a_word_of_the_vocabulary(world):
 
 
 def test_a_message_step_that_is_followed_by_the_end_ends(new_world):
-    world = new_world(steps=[
-        {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
-        {"id": "archive", "end": "archived"},
-    ])
+    world = new_world(
+        steps=[
+            {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
+            {"id": "archive", "end": "archived"},
+        ]
+    )
     lead = world.lead()
     world.tick(0)
     world.tick(1)

@@ -68,7 +68,9 @@ def test_a_stale_claim_is_released_when_its_lease_is_over(world, after, status):
     world.plan(0)
     world.execute(
         "update rekindle_state.messages set status = 'claimed', status_rank = 10, attempt_id = 'dead',"
-        " claimed_at = $now, lease_expires_at = $lease", now=world.at(0), lease=world.at(0) + LEASE,
+        " claimed_at = $now, lease_expires_at = $lease",
+        now=world.at(0),
+        lease=world.at(0) + LEASE,
     )
     world.clock.step_to(world.at(0) + after)
     world.reconcile(0)
@@ -130,7 +132,8 @@ def test_a_list_that_can_not_be_read_for_long_does_not_stop_the_ageing(world):
     world.execute(
         "insert into rekindle_state.messages select * replace ('a text' as message_id, 'sms' as channel,"
         " $phone as address_hash, $lead as lead_id, 'unknown' as status) from rekindle_state.messages",
-        phone=other.phone_hash, lead=other.lead_id,
+        phone=other.phone_hash,
+        lead=other.lead_id,
     )
     world.now(4)
     with pytest.raises(OSError, match="no answer"):

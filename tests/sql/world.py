@@ -7,6 +7,7 @@ they can not drift from the models.
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import json
 import shutil
@@ -24,7 +25,7 @@ from rekindle.campaigns.loader import load_campaign, restore_campaign
 from rekindle.campaigns.models import Campaign, MessageStep
 from rekindle.channels.ports import Outcome, OutcomeKind
 from rekindle.channels.provider_errors import Provider, ProviderErrors
-from rekindle.clock import SteppedClock
+from rekindle.clock import Clock, SteppedClock
 from rekindle.contacts.checks import ContactCheck, check_email
 from rekindle.dispatch import Composed, Composer, Dispatched, dispatch_batch
 from rekindle.identity import address_hash
@@ -52,6 +53,7 @@ WORKING_TABLES = frozenset({"due_entries", "attempt_chunks", "attempt_outcomes",
 _TYPES = {"string": "varchar", "date": "date", "timestamp": "timestamp", "boolean": "boolean"}
 
 
+@functools.cache
 def activation_columns() -> dict[str, list[tuple[str, str]]]:
     """Model → (column, type), as documented beside the models."""
     document = yaml.safe_load((ROOT / "dbt_project/models/activation/_activation__models.yml").read_text())
@@ -103,7 +105,7 @@ class ScriptedSender:
     chunk_size: int = 1_000
     sent: list[Composed] = field(default_factory=list)
 
-    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+    def send(self, chunk: Sequence[Composed], clock: Clock) -> list[Outcome]:
         self.sent += chunk
         answers = [self.answer(item) if self.answer else accepted(item, self.provider) for item in chunk]
         return [answer for answer in answers if answer is not None]
@@ -144,6 +146,10 @@ class World:
         self._files = 0
         self._leads = 0
         # Opening the file costs more than a statement; a second connection of one process shares the open database.
+        self.hold()
+
+    def hold(self) -> None:
+        """Keep the file open: quicker, and nobody else can have it."""
         self._open = duckdb.connect(str(self.path), config={"threads": 2})
 
     def let_go(self) -> None:

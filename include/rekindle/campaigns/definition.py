@@ -138,7 +138,7 @@ class EnterDefinition(Definition):
     re_entry: ReEntry = "never"
     """Whether a lead that left may enter again: `never`, `each_time` or `{after_days: N}`."""
     maximum_cohort_size: WholeNumber = Field(default=2000, ge=1, le=1_000_000)
-    """More leads than this on one day do not enter: the run stops and asks a person."""
+    """At most so many leads enter on one day: those who crossed last first, then the coldest."""
 
 
 class HoldoutDefinition(Definition):

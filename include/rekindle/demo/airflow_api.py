@@ -25,10 +25,13 @@ class AirflowApi:
     def __init__(self, base_url: str, user: str, password: str) -> None:
         self.base_url = base_url
         self._client = httpx.Client(base_url=base_url, timeout=60)
-        token = (
-            self._client.post("/auth/token", json={"username": user, "password": password}).raise_for_status().json()
-        )
-        self._client.headers["Authorization"] = f"Bearer {token['access_token']}"
+        answer = self._client.post("/auth/token", json={"username": user, "password": password})
+        if answer.is_error:
+            raise DagFailedError(
+                f"the Airflow at {base_url} does not know our user (HTTP {answer.status_code}): another Airflow took"
+                " the port first; stop it and start again"
+            )
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def await_dags(self, dag_ids: Sequence[str], patience: float = 180) -> None:
         """Wait until the DAG processor has seen every DAG; raises `DagFailedError` with the import errors otherwise."""

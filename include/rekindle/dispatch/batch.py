@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from rekindle.campaigns.models import Campaign
 from rekindle.channels.ports import Outcome, OutcomeKind
 from rekindle.clock import Clock
 from rekindle.dispatch.composer import Composed, Composer
@@ -52,7 +53,7 @@ def dispatch_batch(
     attempt_id = str(uuid.uuid4())
     dispatched = Dispatched()
     held: list[dict[str, Any]] = []
-    rows = _claim(warehouse, batch_id, attempt_id, clock.now(), run)
+    rows = _claim(warehouse, batch_id, attempt_id, composer.campaign, clock.now(), run)
     try:
         for chunk in _chunks(_composed(rows, composer, clock, held), sender.chunk_size):
             _send_chunk(warehouse, chunk, attempt_id, sender, clock, run, dispatched)
@@ -61,12 +62,22 @@ def dispatch_batch(
     return dispatched
 
 
-def _claim(warehouse: Warehouse, batch_id: str, attempt_id: str, now: datetime, run: Run) -> list[dict[str, Any]]:
+def _claim(
+    warehouse: Warehouse, batch_id: str, attempt_id: str, campaign: Campaign, now: datetime, run: Run
+) -> list[dict[str, Any]]:
     """Expire, re-check at the last moment and claim, in one transaction; returns only what this attempt holds."""
     with warehouse.transaction() as transaction:
         transaction.execute("dispatch/expire_messages", batch_id=batch_id, now=now)
-        transaction.execute("dispatch/insert_recheck_decisions", batch_id=batch_id, now=now, run_id=run.run_id)
-        transaction.execute("dispatch/drop_refused_messages", batch_id=batch_id, now=now, run_id=run.run_id)
+        transaction.execute(
+            "dispatch/insert_recheck_decisions",
+            batch_id=batch_id,
+            topic=campaign.topic,
+            cap_since=now - timedelta(days=campaign.caps.per_days),
+            cap_messages=campaign.caps.messages,
+            now=now,
+            run_id=run.run_id,
+        )
+        transaction.execute("dispatch/drop_refused_messages", batch_id=batch_id, now=now)
         transaction.execute(
             "dispatch/claim_messages", batch_id=batch_id, attempt_id=attempt_id, now=now, lease_expires_at=now + LEASE
         )
@@ -116,7 +127,7 @@ def _send_chunk(
     ours = _commit_attempting(warehouse, chunk, attempt_id, sender.provider, clock.now())
     if not ours:
         return
-    outcomes = sender.send([item for item in chunk if item.message_id in ours])
+    outcomes = sender.send([item for item in chunk if item.message_id in ours], clock)
     rows = [_outcome_row(outcome, attempt_id, clock.now()) for outcome in outcomes]
     _record(warehouse, rows, attempt_id, clock.now(), run)
     dispatched.statuses.update(row["status"] for row in rows)
@@ -157,6 +168,7 @@ def _outcome_row(outcome: Outcome, attempt_id: str, now: datetime) -> dict[str, 
         "provider_message_id": outcome.provider_message_id,
         "error_code": outcome.error_code,
         "error_class": str(outcome.error_class) if outcome.error_class else None,
+        "suppression_reason": str(outcome.suppression) if outcome.suppression else None,
         "reason": str(reason) if reason else None,
         "next_due_at": now + delay if reason else None,
     }
@@ -179,6 +191,7 @@ def _record(warehouse: Warehouse, rows: list[dict[str, Any]], attempt_id: str, n
     with warehouse.transaction() as transaction:
         transaction.insert("rekindle_state.attempt_outcomes", rows)
         transaction.execute("dispatch/insert_outcome_decisions", attempt_id=attempt_id, now=now, run_id=run.run_id)
+        transaction.execute("dispatch/insert_outcome_suppressions", attempt_id=attempt_id, now=now)
         transaction.execute("dispatch/record_outcomes", attempt_id=attempt_id, now=now)
         transaction.execute("dispatch/delete_attempt_outcomes", attempt_id=attempt_id)
 

@@ -24,6 +24,7 @@ class Composed:
     outgoing: OutgoingEmail | OutgoingSms
     body_hash: str
     segments: int
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Composer:
             html=rendered.html,
             unsubscribe_url=unsubscribe_url,
         )
-        return Composed(row["message_id"], outgoing, rendered.body_hash, segments=1)
+        return Composed(row["message_id"], outgoing, rendered.body_hash, segments=1, expires_at=row["expires_at"])
 
     def _sms(self, row: Row, step: SmsStep, context: dict[str, object], now: datetime) -> Composed:
         rendered = render_sms(step, context)
@@ -84,7 +85,7 @@ class Composer:
             segments=rendered.segments,
             validity_seconds=max(1, min(MAXIMUM_VALIDITY, int((row["expires_at"] - now).total_seconds()))),
         )
-        return Composed(row["message_id"], outgoing, rendered.body_hash, rendered.segments)
+        return Composed(row["message_id"], outgoing, rendered.body_hash, rendered.segments, row["expires_at"])
 
     def _unsubscribe_url(self, row: Row) -> str:
         token = self.signer.unsubscribe(row["message_id"], row["address_hash"], row["channel"], self.campaign.topic)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rekindle.channels.ports import EmailChannel, Outcome, OutcomeKind, OutgoingEmail, OutgoingSms, SmsChannel
+from rekindle.clock import Clock
 from rekindle.dispatch.composer import Composed
 from rekindle.governor.rate import Governor, RateUnavailableError
 from rekindle.vocabulary import ErrorClass
@@ -17,7 +18,7 @@ class Sender(Protocol):
     provider: str
     chunk_size: int  # messages committed as `attempting` before the first call of the chunk
 
-    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+    def send(self, chunk: Sequence[Composed], clock: Clock) -> list[Outcome]:
         """Send the chunk; one outcome for each message that was tried, in any order, and never an exception for the
         provider's sake.
         """
@@ -34,7 +35,7 @@ class EmailSender:
         self.channel = channel
         self.governor = governor
 
-    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+    def send(self, chunk: Sequence[Composed], clock: Clock) -> list[Outcome]:
         try:
             self.governor.acquire(len(chunk))
         except RateUnavailableError:
@@ -54,36 +55,44 @@ class SmsSender:
         self.channel = channel
         self.governor = governor
 
-    def send(self, chunk: Sequence[Composed]) -> list[Outcome]:
+    def send(self, chunk: Sequence[Composed], clock: Clock) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for item in chunk:
             if isinstance(item.outgoing, OutgoingSms):
-                outcome = self._send_one(item, item.outgoing)
+                outcome = self._send_one(item, item.outgoing, clock)
                 outcomes.append(outcome)
                 _honour_retry_after(self.governor, [outcome])
         return outcomes
 
-    def _send_one(self, item: Composed, sms: OutgoingSms) -> Outcome:
+    def _send_one(self, item: Composed, sms: OutgoingSms, clock: Clock) -> Outcome:
         try:
             self.governor.acquire(item.segments)
         except RateUnavailableError:
             return _never_left(self.provider, item)
+        # the window may have closed while the texts before this one left
+        if clock.now() >= item.expires_at:
+            return _never_left(self.provider, item, "window_closed", "its send window closed before its turn")
         return self.channel.send(sms)
 
 
-def _never_left(provider: str, item: Composed) -> Outcome:
-    """The rate would not be free in time: certainly not sent."""
+def _never_left(
+    provider: str,
+    item: Composed,
+    error_code: str = "rate_unavailable",
+    detail: str = "the provider's rate was not free in time",
+) -> Outcome:
+    """Certainly not sent."""
     return Outcome(
         message_id=item.message_id,
         kind=OutcomeKind.REFUSED,
         provider=provider,
         provider_message_id=None,
-        error_code="rate_unavailable",
+        error_code=error_code,
         error_class=ErrorClass.TRANSIENT,
         exit=None,
         suppression=None,
         retry_after_seconds=None,
-        detail="the provider's rate was not free in time",
+        detail=detail,
     )
 
 

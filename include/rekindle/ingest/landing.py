@@ -10,16 +10,18 @@ from typing import Any
 
 from rekindle.events import LandingFile, list_landing_files, read_landing_file
 from rekindle.journey import end_journeys
-from rekindle.run import Run, record_run
+from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.warehouse import Transaction, Warehouse
 
 
 def load_landing_zone(warehouse: Warehouse, landing: Path, run: Run) -> dict[str, int]:
     """Load every landing file that the manifest does not know, apply what it says, and end the journeys it ends.
 
-    The files are parsed before the warehouse is opened. Loading the same files again changes nothing.
+    The files are parsed before the warehouse is opened. Loading the same files again changes nothing. Raises
+    `RefusedError` if a later day is finished.
     """
     with warehouse.transaction() as transaction:
+        refuse_older_day(transaction, run, "ingest")
         loaded = {row["landing_file"] for row in transaction.fetch("ingest/list_loaded_files")}
     files = [
         read_landing_file(path, landing)
@@ -33,7 +35,7 @@ def load_landing_zone(warehouse: Warehouse, landing: Path, run: Run) -> dict[str
         )
         counts["new_events"] = transaction.execute("ingest/insert_message_events", recorded_at=run.recorded_at)
         counts["settled"] = transaction.execute("ingest/settle_messages")
-        counts["suppressed"] = transaction.execute("ingest/insert_suppressions", recorded_at=run.recorded_at)
+        counts["suppressed"] = transaction.execute("ingest/merge_suppressions", recorded_at=run.recorded_at)
         transaction.execute("ingest/delete_incoming_events")
         counts["consents"] = transaction.execute("ingest/insert_consents", recorded_at=run.recorded_at)
         counts["ended"] = end_journeys(transaction, run)

@@ -34,44 +34,22 @@ def _advance_step(transaction: Transaction, campaign: Campaign, step: Step, run:
     following = campaign.step_after(step.step_id)
     if following is None:
         return 0
-    place = {
+    is_last = isinstance(following, EndStep)
+    move: dict[str, object] = {
         "campaign_id": campaign.campaign_id,
         "stage": step.step_id,
+        "next_stage": EXITED if is_last else following.step_id,
+        "exit_reason": str(following.exit) if isinstance(following, EndStep) else None,
+        "wait_seconds": following.seconds if isinstance(following, WaitStep) else 0,
         "recorded_at": run.recorded_at,
         "run_id": run.run_id,
     }
     if isinstance(step, MessageStep):
-        moved = transaction.execute(
-            "journey/insert_sent_transitions",
-            next_stage=following.step_id,
-            wait_seconds=_wait_seconds(following),
-            **place,
-        )
-    elif isinstance(following, EndStep):
-        moved = transaction.execute(
-            "journey/insert_due_transitions",
-            next_stage=EXITED,
-            wait_seconds=0,
-            as_of=run.as_of,
-            exit_reason=str(following.exit),
-            **place,
-        )
+        moved = transaction.execute("journey/insert_sent_transitions", **move)
     else:
-        moved = transaction.execute(
-            "journey/insert_due_transitions",
-            next_stage=following.step_id,
-            wait_seconds=_wait_seconds(following),
-            as_of=run.as_of,
-            exit_reason=None,
-            **place,
-        )
+        moved = transaction.execute("journey/insert_due_transitions", as_of=run.as_of, **move)
     _fold(transaction, run)
     return moved
-
-
-def _wait_seconds(step: Step) -> int:
-    """How long the entry stays on a step before it is due: nothing but a wait takes time by itself."""
-    return step.seconds if isinstance(step, WaitStep) else 0
 
 
 def _fold(transaction: Transaction, run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from rekindle.campaigns.definition import AfterDays
-from rekindle.campaigns.models import Campaign
+from rekindle.campaigns.models import Campaign, WaitStep
 from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.warehouse import Warehouse
 
@@ -45,6 +45,7 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
             campaign_id=campaign.campaign_id,
             cohort_date=run.cohort_date,
             first_stage=campaign.first_step.step_id,
+            wait_seconds=campaign.first_step.seconds if isinstance(campaign.first_step, WaitStep) else 0,
             recorded_at=run.recorded_at,
             run_id=run.run_id,
         )

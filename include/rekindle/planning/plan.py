@@ -22,7 +22,7 @@ BATCH_SIZE = {Channel.EMAIL: 5_000, Channel.SMS: 1_000}
 
 
 #: How long an entry waits at a send step for an hour that is known to be decent before it moves on: every wait ends.
-PATIENCE_WITH_THE_WINDOW = timedelta(days=14)
+PATIENCE_WITH_THE_WINDOW = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,11 @@ def _store_number_zones(transaction: Transaction, campaign: Campaign, step: Mess
 def _store_send_windows(transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run) -> None:
     """Compute the window once per distinct evidence of time zone, and keep it as the evidence of the decision."""
     evidence = transaction.fetch(
-        "plan/list_zone_evidence", campaign_id=campaign.campaign_id, step_id=step.step_id, as_of=run.as_of
+        "plan/list_zone_evidence",
+        campaign_id=campaign.campaign_id,
+        step_id=step.step_id,
+        channel=step.kind,
+        as_of=run.as_of,
     )
     window = campaign.send_window.for_channel(step.channel)
     rows = []
@@ -127,9 +131,6 @@ def _store_send_windows(transaction: Transaction, campaign: Campaign, step: Mess
                 "window_closes_at": interval.closes_at if interval else None,
             }
         )
-    transaction.execute(
-        "plan/delete_send_windows", campaign_id=campaign.campaign_id, channel=step.kind, as_of=run.as_of
-    )
     transaction.insert("rekindle_state.send_windows", rows)
 
 

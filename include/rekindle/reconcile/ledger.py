@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rekindle.channels.twilio import ListedMessage
 from rekindle.clock import Clock
 from rekindle.run import Run, record_run
 from rekindle.warehouse import Warehouse
+from rekindle.warehouse.ports import Row
 
 AGE_OUT_AFTER = timedelta(hours=72)  # SendGrid retries a deferred mail for 72 h; after that no event comes any more
 
@@ -17,7 +18,10 @@ FindMessages = Callable[[str, datetime], Sequence[ListedMessage]]
 
 
 def reconcile_ledger(warehouse: Warehouse, find_texts: FindMessages, clock: Clock, run: Run) -> dict[str, int]:
-    """Release stale claims, mark dead attempts unknown, adopt unknown texts the provider lists, age out the rest."""
+    """Release stale claims, mark dead attempts unknown, adopt unknown texts the provider lists, age out the rest.
+
+    A provider's list that can not be read is raised, after everything else was done.
+    """
     now = clock.now()
     with warehouse.transaction() as transaction:
         counts = {
@@ -25,21 +29,33 @@ def reconcile_ledger(warehouse: Warehouse, find_texts: FindMessages, clock: Cloc
             "unknown": transaction.execute("reconcile/mark_stale_attempts_unknown", now=now),
         }
         unknown_texts = transaction.fetch("reconcile/list_unknown_texts")
-    proofs = []
+    proofs: list[tuple[str, str]] = []
+    try:
+        proofs += _proofs(unknown_texts, find_texts)
+    finally:
+        counts |= _settle(warehouse, proofs, now, run, counts)
+    return counts
+
+
+def _proofs(unknown_texts: Sequence[Row], find_texts: FindMessages) -> Iterator[tuple[str, str]]:
+    """Message id and provider id of every unknown text whose very body the provider lists for the number."""
     for row in unknown_texts:
-        listed = find_texts(row["phone"], row["attempting_at"] - timedelta(days=1))
-        proofs += [
-            (row["message_id"], found.provider_message_id) for found in listed if found.body_hash == row["body_hash"]
-        ]
+        for found in find_texts(row["phone"], row["attempting_at"] - timedelta(days=1)):
+            if found.body_hash == row["body_hash"]:
+                yield row["message_id"], found.provider_message_id
+
+
+def _settle(
+    warehouse: Warehouse, proofs: Sequence[tuple[str, str]], now: datetime, run: Run, counts: Mapping[str, int]
+) -> dict[str, int]:
     with warehouse.transaction() as transaction:
-        counts["found"] = sum(
+        found = sum(
             transaction.execute(
                 "reconcile/settle_found_text", message_id=message_id, provider_message_id=provider_message_id, now=now
             )
             for message_id, provider_message_id in proofs
         )
-        counts["aged_out"] = transaction.execute(
-            "reconcile/age_out_unknown_messages", now=now, unknown_since=now - AGE_OUT_AFTER
-        )
-        record_run(transaction, run, "reconcile", counts)
-    return counts
+        aged_out = transaction.execute("reconcile/age_out_unknown_messages", now=now, unknown_since=now - AGE_OUT_AFTER)
+        settled = {"found": found, "aged_out": aged_out}
+        record_run(transaction, run, "reconcile", {**counts, **settled})
+    return settled

@@ -25,10 +25,12 @@ def load_landing_files(**context: Any) -> dict[str, int]:
     """Load webhooks, clicks, opt-outs and tracked events; settle messages and end the journeys they end."""
     from rekindle.ingest import load_landing_zone
     from rekindle.warehouse import open_warehouse
+    from rekindle_airflow.guards import skip_if_refused
     from rekindle_airflow.run_context import announce, run_of
     from rekindle_airflow.settings import settings
 
     run = run_of(context)
-    counts = load_landing_zone(open_warehouse(), settings().landing_root, run)
+    with skip_if_refused():
+        counts = load_landing_zone(open_warehouse(), settings().landing_root, run)
     announce(context, run)
     return counts

@@ -28,6 +28,18 @@ history as (
     group by person_id
 ),
 
+-- Two who share an address and enter on the same day are one household: one draw for both.
+households as (
+    select
+        lead_id,
+        least(
+            person_id,
+            min(person_id) over (partition by coalesce(email_hash, lead_id)),
+            min(person_id) over (partition by coalesce(phone_hash, lead_id))
+        ) as household_id
+    from candidates
+),
+
 active_people as (
     select distinct person_id
     from {{ state }}.journey_state
@@ -65,11 +77,13 @@ one_per_person as (
 eligible as (
     select
         one_per_person.*,
+        households.household_id,
         arms_by_address.was_held_out,
         row_number() over (
             order by one_per_person.crossed_cold_on desc, one_per_person.cold_score desc, one_per_person.lead_id asc
         ) as rank_in_cohort
     from one_per_person
+    inner join households on one_per_person.lead_id = households.lead_id
     left join history on one_per_person.person_id = history.person_id
     left join active_people on one_per_person.person_id = active_people.person_id
     left join arms_by_address on one_per_person.lead_id = arms_by_address.lead_id
@@ -90,7 +104,7 @@ digests as (
     select
         eligible.*,
         {{ stable_id_digest("$campaign_id", "eligible.lead_id", "$cohort_date_text") }} as digest,
-        {{ hash_fraction("$holdout_salt || '|' || $campaign_id || '|' || eligible.person_id") }} as draw
+        {{ hash_fraction("$holdout_salt || '|' || $campaign_id || '|' || eligible.household_id") }} as draw
     from eligible
     cross join room
     where eligible.rank_in_cohort <= room.places

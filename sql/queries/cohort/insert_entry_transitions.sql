@@ -9,7 +9,7 @@ select
     cast(null as {{ text }}) as from_stage,
     $first_stage as to_stage,
     'entered' as reason,
-    entries.entered_at as due_at,
+    {{ add_seconds("entries.entered_at", "$wait_seconds") }} as due_at,
     cast(null as {{ text }}) as exit_reason,
     entries.entered_at as happened_at,
     $recorded_at as recorded_at,

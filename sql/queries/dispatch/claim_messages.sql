@@ -12,3 +12,8 @@ where
     and arm = 'treatment'
     and window_opens_at <= $now
     and expires_at > $now
+    and message_id not in (
+        select decisions.message_id
+        from {{ state }}.decisions as decisions
+        where decisions.decided_at = $now and decisions.reason = 'frequency_cap' and decisions.message_id is not null
+    )

@@ -1,4 +1,4 @@
--- The entry ended or the person said stop after planning: this message will never be sent.
+-- The entry ended, the person said stop or the address is another since planning: this message will never be sent.
 update {{ state }}.messages
 set
     status = 'expired',
@@ -12,7 +12,7 @@ where
         select decisions.message_id
         from {{ state }}.decisions as decisions
         where
-            decisions.run_id = $run_id
-            and decisions.decided_at = $now
-            and decisions.reason in ('entry_ended', 'suppressed')
+            decisions.decided_at = $now
+            and decisions.reason in ('entry_ended', 'suppressed', 'address_changed', 'consent_missing')
+            and decisions.message_id is not null
     )

@@ -1,53 +1,140 @@
--- What changed between planning and this moment: why a planned message of the batch is not claimed now.
+-- The re-check at the last moment: why a planned message of the batch is not claimed now, the first reason that holds.
 insert into {{ state }}.decisions (
     entry_id, message_id, campaign_id, lead_id, step_id, channel, reason, detail, decided_at, next_due_at, run_id
 )
-with refusals as (
-    select distinct planned.message_id
-    from {{ state }}.messages as planned
-    inner join {{ state }}.journey_entries as entries on planned.entry_id = entries.entry_id
-    inner join {{ state }}.suppressions as suppressions
-        on
-            suppressions.lifted_at is null
-            and (
-                (planned.address_hash = suppressions.address_hash and suppressions.channel in (planned.channel, 'all'))
-                or (
-                    suppressions.address_hash in (entries.email_hash, entries.phone_hash)
-                    and suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
-                )
+with planned as (
+    select
+        messages.message_id,
+        messages.entry_id,
+        messages.campaign_id,
+        messages.lead_id,
+        messages.step_id,
+        messages.channel,
+        messages.address_hash,
+        messages.window_opens_at,
+        entries.email_hash,
+        entries.phone_hash,
+        journeys.exit_reason,
+        journeys.stage,
+        case messages.channel when 'email' then contacts.email_hash else contacts.phone_hash end as current_address_hash
+    from {{ state }}.messages as messages
+    inner join {{ state }}.journey_entries as entries on messages.entry_id = entries.entry_id
+    inner join {{ state }}.journey_state as journeys on messages.entry_id = journeys.entry_id
+    left join {{ activation }}.sync_lead_contacts as contacts on messages.lead_id = contacts.lead_id
+    where messages.batch_id = $batch_id and messages.status = 'planned'
+),
+
+-- Every address of the person, so that joins stay equalities.
+addresses as (
+    select
+        message_id,
+        channel,
+        address_hash as planned_address_hash,
+        email_hash as address_hash
+    from planned
+    where email_hash is not null
+    union all
+    select
+        message_id,
+        channel,
+        address_hash as planned_address_hash,
+        phone_hash as address_hash
+    from planned
+    where phone_hash is not null
+),
+
+refusals as (
+    select distinct addresses.message_id
+    from addresses
+    inner join {{ state }}.suppressions as suppressions on addresses.address_hash = suppressions.address_hash
+    where
+        suppressions.lifted_at is null
+        and (
+            suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
+            or (
+                addresses.address_hash = addresses.planned_address_hash
+                and suppressions.channel in (addresses.channel, 'all')
             )
-    where planned.batch_id = $batch_id and planned.status = 'planned'
+        )
+),
+
+planned_addresses as (
+    select distinct address_hash
+    from planned
+),
+
+latest_consents as (
+    select
+        consents.address_hash,
+        consents.channel,
+        consents.action,
+        consents.expires_at,
+        row_number() over (
+            partition by consents.address_hash, consents.channel
+            order by consents.occurred_at desc, consents.consent_id desc
+        ) as recency
+    from {{ state }}.consents as consents
+    inner join planned_addresses on consents.address_hash = planned_addresses.address_hash
+    where consents.topic in ($topic, 'all')
+),
+
+-- What left inside the rolling days, and what of this campaign is about to leave before this one.
+written as (
+    select
+        addresses.message_id,
+        count(distinct others.message_id) as message_count
+    from addresses
+    inner join {{ state }}.messages as others on addresses.address_hash = others.address_hash
+    where
+        others.message_id <> addresses.message_id
+        and coalesce(others.attempting_at, others.settled_at, others.planned_at) > $cap_since
+        and others.status not in ('expired', 'failed')
+        and (others.status <> 'planned' or others.message_id < addresses.message_id)
+    group by addresses.message_id
+),
+
+rechecked as (
+    select
+        planned.*,
+        case
+            when planned.exit_reason is not null or planned.stage <> planned.step_id then 'entry_ended'
+            when refusals.message_id is not null then 'suppressed'
+            when planned.current_address_hash is distinct from planned.address_hash then 'address_changed'
+            when
+                coalesce(consents.action, 'none') <> 'granted' or consents.expires_at <= $now
+                then 'consent_missing'
+            when coalesce(written.message_count, 0) >= $cap_messages then 'frequency_cap'
+            when planned.window_opens_at > $now then 'outside_send_window'
+        end as reason
+    from planned
+    left join refusals on planned.message_id = refusals.message_id
+    left join latest_consents as consents
+        on
+            planned.address_hash = consents.address_hash
+            and planned.channel = consents.channel
+            and consents.recency = 1
+    left join written on planned.message_id = written.message_id
 )
 
 select
-    messages.entry_id,
-    messages.message_id,
-    messages.campaign_id,
-    messages.lead_id,
-    messages.step_id,
-    messages.channel,
-    case
-        when journeys.exit_reason is not null or journeys.stage <> messages.step_id then 'entry_ended'
-        when refusals.message_id is not null then 'suppressed'
-        else 'outside_send_window'
-    end as reason,
+    rechecked.entry_id,
+    rechecked.message_id,
+    rechecked.campaign_id,
+    rechecked.lead_id,
+    rechecked.step_id,
+    rechecked.channel,
+    rechecked.reason,
     cast(null as {{ text }}) as detail,
     $now as decided_at,
     case
-        when
-            journeys.exit_reason is null and journeys.stage = messages.step_id and refusals.message_id is null
-            then messages.window_opens_at
+        when rechecked.reason = 'outside_send_window' then rechecked.window_opens_at
+        when rechecked.reason = 'frequency_cap' then {{ add_seconds("$now", "86400") }}
     end as next_due_at,
     $run_id as run_id
-from {{ state }}.messages as messages
-inner join {{ state }}.journey_state as journeys on messages.entry_id = journeys.entry_id
-left join refusals on messages.message_id = refusals.message_id
-where
-    messages.batch_id = $batch_id
-    and messages.status = 'planned'
-    and (
-        journeys.exit_reason is not null
-        or journeys.stage <> messages.step_id
-        or refusals.message_id is not null
-        or messages.window_opens_at > $now
-    )
+from rechecked
+left join {{ state }}.decisions as known
+    on
+        rechecked.message_id = known.message_id
+        and rechecked.reason = known.reason
+        and known.decided_at = $now
+where rechecked.reason is not null and known.message_id is null

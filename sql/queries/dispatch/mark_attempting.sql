@@ -14,3 +14,4 @@ where
     and messages.attempt_id = $attempt_id
     and messages.status = 'claimed'
     and messages.lease_expires_at > $now
+    and messages.expires_at > $now

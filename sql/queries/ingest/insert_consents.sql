@@ -3,7 +3,14 @@ insert into {{ state }}.consents (
     consent_id, address_hash, lead_id, channel, topic, action, wording_version, source, evidence, jurisdiction,
     occurred_at, expires_at, recorded_at
 )
-with stated as (
+with newest as (
+    -- users loaded since consents were last read from the table; the anti-join below makes an overlap harmless
+    select coalesce(max(consents.recorded_at), cast('1970-01-01' as {{ timestamp }})) as recorded_at
+    from {{ state }}.consents as consents
+    where consents.source = 'users'
+),
+
+stated as (
     select
         contacts.lead_id,
         'email' as channel,
@@ -12,7 +19,11 @@ with stated as (
         contacts.country
     from {{ activation }}.sync_lead_contacts as contacts
     inner join {{ raw }}.users as users on contacts.lead_id = users.user_id
-    where users.loaded_at = $recorded_at and users.email_consented_at is not null and contacts.email_hash is not null
+    cross join newest
+    where
+        users.loaded_at >= newest.recorded_at
+        and users.email_consented_at is not null
+        and contacts.email_hash is not null
     union all
     select
         contacts.lead_id,
@@ -22,7 +33,11 @@ with stated as (
         contacts.country
     from {{ activation }}.sync_lead_contacts as contacts
     inner join {{ raw }}.users as users on contacts.lead_id = users.user_id
-    where users.loaded_at = $recorded_at and users.sms_consented_at is not null and contacts.phone_hash is not null
+    cross join newest
+    where
+        users.loaded_at >= newest.recorded_at
+        and users.sms_consented_at is not null
+        and contacts.phone_hash is not null
 ),
 
 digests as (
@@ -35,7 +50,8 @@ digests as (
 identified as (
     select
         digests.*,
-        {{ uuid_of_digest("digest") }} as consent_id
+        {{ uuid_of_digest("digest") }} as consent_id,
+        row_number() over (partition by digest order by country asc nulls last) as telling
     from digests
 )
 
@@ -55,4 +71,4 @@ select
     $recorded_at as recorded_at
 from identified
 left join {{ state }}.consents as known on identified.consent_id = known.consent_id
-where known.consent_id is null
+where known.consent_id is null and identified.telling = 1

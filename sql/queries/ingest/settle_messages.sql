@@ -50,4 +50,12 @@ from (
 where
     messages.message_id = news.message_id
     and news.news_rank = 1
-    and news.status_rank > messages.status_rank
+    and (
+        news.status_rank > messages.status_rank
+        -- the same news heard again with an earlier instant: when it settled must not depend on what came first
+        or (
+            news.status_rank = messages.status_rank
+            and news.status_rank >= 70
+            and news.occurred_at < messages.settled_at
+        )
+    )

@@ -16,7 +16,11 @@ with last_transitions as (
 broken_chains as (
     select count(*) as violations
     from last_transitions
-    where sequence <> position or from_stage is distinct from previous_stage
+    where
+        sequence <> position
+        or from_stage is distinct from previous_stage
+        -- nobody comes back from an exit
+        or from_stage = 'exited'
 ),
 
 states as (

@@ -1,9 +1,11 @@
--- Rolling, across campaigns: no send had as many sends as its cap before it inside the cap's days.
+-- Rolling, across campaigns, per lead and per address: no send had as many sends as its cap before it, inside the days
+-- of the cap.
 with sent as (
     select
         message_id,
         campaign_id,
         lead_id,
+        address_hash,
         attempting_at
     from {{ state }}.messages
     where attempting_at is not null and status not in ('failed', 'expired', 'planned')
@@ -16,7 +18,7 @@ counted as (
     from sent
     left join sent as earlier
         on
-            sent.lead_id = earlier.lead_id
+            (sent.lead_id = earlier.lead_id or sent.address_hash = earlier.address_hash)
             and sent.message_id <> earlier.message_id
             and sent.attempting_at >= earlier.attempting_at
             and earlier.attempting_at > {{ add_seconds("sent.attempting_at", "-$cap_seconds") }}

@@ -21,6 +21,18 @@ with keyed as (
     select 'contact check ' || channel || ' ' || address_hash as natural_key
     from {{ state }}.contact_checks
     union all
+    select
+        'decision ' || entry_id || ' ' || step_id || ' ' || reason || ' ' || cast(decided_at as {{ text }}) || ' '
+        || coalesce(message_id, '') as natural_key
+    from {{ state }}.decisions
+    union all
+    select 'suppression ' || address_hash || ' ' || channel || ' ' || topic as natural_key
+    from {{ state }}.suppressions
+    where lifted_at is null
+    union all
+    select 'landing file ' || landing_file as natural_key
+    from {{ raw }}.landing_files
+    union all
     select 'number zone ' || phone_hash as natural_key
     from {{ state }}.number_time_zones
     union all

@@ -86,18 +86,34 @@ message_signs as (
 ),
 
 -- An inbound text or an opt-out names an address, not a message.
+active_addresses as (
+    select
+        entry_id,
+        entered_at,
+        email_hash as address_hash
+    from active
+    where email_hash is not null
+    union all
+    select
+        entry_id,
+        entered_at,
+        phone_hash as address_hash
+    from active
+    where phone_hash is not null
+),
+
 address_signs as (
     select
-        active.entry_id,
+        active_addresses.entry_id,
         case events.event_type when 'replied' then 'replied' else events.event_type end as exit_reason,
         events.event_type as cause,
         events.occurred_at as happened_at,
         case events.event_type when 'replied' then 40 else 10 end as priority
     from {{ state }}.message_events as events
-    inner join active on events.address_hash = active.phone_hash or events.address_hash = active.email_hash
+    inner join active_addresses on events.address_hash = active_addresses.address_hash
     where
         events.event_type in ('unsubscribed', 'complained', 'replied')
-        and events.occurred_at >= active.entered_at
+        and events.occurred_at >= active_addresses.entered_at
 ),
 
 -- Refused for good before acceptance.

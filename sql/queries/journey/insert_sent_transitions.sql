@@ -14,9 +14,14 @@ select
         when messages.status = 'aged_out' then 'message_aged_out'
         else 'message_accepted'
     end as reason,
-    {{ add_seconds("coalesce(messages.accepted_at, messages.attempting_at, messages.settled_at)", "$wait_seconds") }}
-        as due_at,
-    cast(null as {{ text }}) as exit_reason,
+    case
+        when $exit_reason is null
+            then
+                {{ add_seconds(
+                    "coalesce(messages.accepted_at, messages.attempting_at, messages.settled_at)", "$wait_seconds"
+                ) }}
+    end as due_at,
+    $exit_reason as exit_reason,
     coalesce(messages.accepted_at, messages.attempting_at, messages.settled_at) as happened_at,
     $recorded_at as recorded_at,
     $run_id as run_id

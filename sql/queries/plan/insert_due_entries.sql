@@ -18,7 +18,8 @@ with due as (
         contacts.phone_hash,
         case $channel when 'email' then contacts.email_hash else contacts.phone_hash end as address_hash
     from {{ state }}.journey_state as journeys
-    inner join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
+    -- whose contact row is gone can not be reached, and is told so
+    left join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
     where
         journeys.campaign_id = $campaign_id
         and journeys.stage = $step_id
@@ -37,21 +38,34 @@ attempts as (
     group by messages.entry_id
 ),
 
+-- Every address of the person, so that joins stay equalities.
+addresses as (
+    select
+        entry_id,
+        address_hash as due_address_hash,
+        email_hash as address_hash
+    from due
+    where email_hash is not null
+    union all
+    select
+        entry_id,
+        address_hash as due_address_hash,
+        phone_hash as address_hash
+    from due
+    where phone_hash is not null
+),
+
 -- Who said stop on one address is not written to on another.
 refusing_people as (
-    select distinct due.entry_id
-    from due
-    inner join {{ state }}.suppressions as suppressions
-        on
-            (
-                due.address_hash = suppressions.address_hash
-                and suppressions.channel in ($channel, 'all')
-            )
-            or (
-                suppressions.address_hash in (due.email_hash, due.phone_hash)
-                and suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
-            )
-    where suppressions.lifted_at is null
+    select distinct addresses.entry_id
+    from addresses
+    inner join {{ state }}.suppressions as suppressions on addresses.address_hash = suppressions.address_hash
+    where
+        suppressions.lifted_at is null
+        and (
+            suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
+            or (addresses.address_hash = addresses.due_address_hash and suppressions.channel in ($channel, 'all'))
+        )
 ),
 
 -- The latest word on consent, per address, for this channel and topic.
@@ -68,18 +82,18 @@ latest_consents as (
     where consents.channel = $channel and consents.topic in ($topic, 'all')
 ),
 
--- Rolling, over all campaigns, counted per address and per lead: two zero-o'clocks are not two days.
+-- Rolling, over all campaigns, counted per address from when a message left: two zero-o'clocks are not two days.
+-- What is withheld from a holdout counts as it would have counted.
 recent_messages as (
     select
-        due.entry_id,
+        addresses.entry_id,
         count(distinct messages.message_id) as message_count
-    from due
-    inner join {{ state }}.messages as messages
-        on messages.address_hash in (due.email_hash, due.phone_hash)
+    from addresses
+    inner join {{ state }}.messages as messages on addresses.address_hash = messages.address_hash
     where
-        messages.planned_at > $cap_since
-        and messages.status not in ('expired', 'failed', 'withheld')
-    group by due.entry_id
+        coalesce(messages.attempting_at, messages.settled_at, messages.planned_at) > $cap_since
+        and messages.status not in ('expired', 'failed')
+    group by addresses.entry_id
 ),
 
 assessed as (

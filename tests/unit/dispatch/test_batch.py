@@ -205,10 +205,16 @@ def test_an_exit_between_planning_and_claiming_stops_the_message(ready):
     assert world.decisions(leads[0]) == ["entry_ended"]
 
 
-@pytest.mark.parametrize(("said_on", "reason", "is_stopped"), [
-    ("email", "unsubscribed", True), ("email", "hard_bounced", True), ("phone", "unsubscribed", True),
-    ("phone", "provider_optout", True), ("phone", "invalid_number", False),
-])
+@pytest.mark.parametrize(
+    ("said_on", "reason", "is_stopped"),
+    [
+        ("email", "unsubscribed", True),
+        ("email", "hard_bounced", True),
+        ("phone", "unsubscribed", True),
+        ("phone", "provider_optout", True),
+        ("phone", "invalid_number", False),
+    ],
+)
 def test_a_suppression_between_planning_and_claiming_stops_the_message(ready, said_on, reason, is_stopped):
     world, leads, batches = ready
     lead = leads[0]
@@ -268,7 +274,9 @@ def test_an_address_that_changed_after_planning_is_not_written_to_unchecked(read
     world.suppress(new.email_hash)  # the new address once said stop
     world.execute(
         "update rekindle_activation.sync_lead_contacts set email = $email, email_hash = $hash where lead_id = $lead",
-        email=new.email, hash=new.email_hash, lead=lead.lead_id,
+        email=new.email,
+        hash=new.email_hash,
+        lead=lead.lead_id,
     )
     world.dispatch(batches, world.email, 0)
     assert new.email not in {item.outgoing.to for item in world.email.sent}
