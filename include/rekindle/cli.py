@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from rekindle import __version__
 from rekindle.errors import RekindleError
@@ -71,8 +72,12 @@ def check() -> None:
             f"there is no warehouse at {settings.path}; run `rekindle migrate`,"
             " or set REKINDLE_WAREHOUSE_PATH to where it is"
         )
+    warehouse = open_warehouse(settings)
+    with warehouse.transaction() as transaction:
+        if not transaction.fetch("audit/count_state_tables")[0]["table_count"]:
+            raise RekindleError(f"the warehouse at {settings.path} holds no Rekindle tables; run `rekindle migrate`")
     include = project_root() / "include"
-    verdicts = check_invariants(open_warehouse(settings), load_campaigns(include / "campaigns", include / "templates"))
+    verdicts = check_invariants(warehouse, load_campaigns(include / "campaigns", include / "templates"))
     console.print(invariants_table(verdicts))
     if not all(verdict.holds for verdict in verdicts):
         raise typer.Exit(1)
@@ -89,9 +94,12 @@ def lint(
     from rekindle.project import project_root
 
     include = project_root() / "include"
-    findings = lint_campaigns(campaigns or include / "campaigns", include / "templates")
+    folder = campaigns or include / "campaigns"
+    if not folder.is_dir():
+        raise RekindleError(f"there is no folder {folder}; name the folder that holds the campaign files")
+    findings = lint_campaigns(folder, include / "templates")
     for finding in findings:
-        console.print(str(finding), highlight=False, soft_wrap=True)
+        console.print(str(finding), highlight=False, markup=False, soft_wrap=True)
     errors = sum(finding.level == "error" for finding in findings)
     console.print(f"{errors} errors, {len(findings) - errors} warnings")
     if errors:
@@ -183,7 +191,7 @@ def main() -> None:
     try:
         app()
     except RekindleError as error:
-        complaints.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        complaints.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -33,18 +33,28 @@ def _base_url(connection: Any, default: str) -> str:
     return f"{scheme}://{connection.host}" + (f":{connection.port}" if connection.port else "")
 
 
+def _guarded(account: Any) -> Any:
+    """The account, unless logical time would talk to a real provider: then `RefusedError`."""
+    from rekindle.channels.credentials import refuse_stepped_clock_with_real_provider
+    from rekindle.clock import clock_from_environment
+
+    refuse_stepped_clock_with_real_provider(clock_from_environment(), [account])
+    return account
+
+
 def sendgrid_account() -> SendGridAccount:
     """The SendGrid account of this installation; raises `ConfigurationError` naming the field that is missing."""
     from rekindle.channels.credentials import SendGridAccount
 
     connection = _connection(SENDGRID_CONNECTION)
-    return SendGridAccount(
+    account = SendGridAccount(
         api_key=connection.password or "",
         base_url=_base_url(connection, "https://api.sendgrid.com"),
         from_email=settings().from_email,
         from_name=settings().company_name,
         postal_address=settings().postal_address,
     )
+    return _guarded(account)
 
 
 def twilio_account() -> TwilioAccount:
@@ -54,7 +64,7 @@ def twilio_account() -> TwilioAccount:
     connection = _connection(TWILIO_CONNECTION)
     extra = connection.extra_dejson
     base_url = _base_url(connection, "https://api.twilio.com")
-    return TwilioAccount(
+    account = TwilioAccount(
         account_sid=extra.get("account_sid", ""),
         username=connection.login or "",
         secret=connection.password or "",
@@ -64,3 +74,4 @@ def twilio_account() -> TwilioAccount:
         from_number=extra.get("from_number"),
         status_callback_base_url=settings().public_base_url,
     )
+    return _guarded(account)

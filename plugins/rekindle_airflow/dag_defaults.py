@@ -13,7 +13,7 @@ from rekindle_airflow.tags import Tag
 def dag_defaults(*tags: Tag) -> dict[str, Any]:
     """Everything but the id, the docs and the schedule."""
     return {
-        "start_date": datetime(2024, 1, 1, tzinfo=UTC),
+        "start_date": datetime(1970, 1, 1, tzinfo=UTC),
         "catchup": False,
         "max_active_runs": 1,
         "default_args": DEFAULT_ARGS,

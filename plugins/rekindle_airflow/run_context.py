@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rekindle.clock import clock_from_environment
+from rekindle.errors import BadInputError
 from rekindle.run import Run
 
 AS_OF = "as_of"
@@ -54,5 +55,8 @@ def _newest(events: Any) -> datetime | None:
 def _parse(text: str | None) -> datetime | None:
     if not text:
         return None
-    instant = datetime.fromisoformat(text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInputError(f"{AS_OF} is {text!r}; write an instant, for example 2026-03-02T18:00:00Z") from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -107,6 +107,22 @@ def test_two_who_share_an_address_and_enter_on_the_same_day_are_in_one_arm(new_w
     assert len(set(arms(world).values())) == 1
 
 
+@pytest.mark.xfail(strict=True, reason="insert_entries.sql: a household is one step of sharing, not the whole chain")
+def test_a_chain_of_shared_addresses_that_enters_on_one_day_is_in_one_arm(new_world):
+    world = new_world(holdout={"share": 0.5, "salt": "salt"})
+    world.leads(
+        {
+            "lead_id": f"{chain:02d}-{place}",
+            "email": f"e{chain}-{place // 2}@mail.example",
+            "phone": f"+1415555{chain:02d}{(place + 1) // 2:02d}",
+        }
+        for chain in range(12)
+        for place in range(3)
+    )
+    world.freeze(0)
+    assert world.verdicts()[7].violations == 0
+
+
 def test_no_more_than_the_maximum_cohort_size_enters_also_on_a_re_run(new_world):
     world = new_world(enter={"activation_model": "sync_cold_leads", "maximum_cohort_size": 5})
     world.leads([{} for _ in range(9)])

@@ -26,7 +26,7 @@ class SandboxApi:
     """Talks to one running sandbox."""
 
     def __init__(self, base_url: str) -> None:
-        self._client = httpx.Client(base_url=base_url, timeout=300)
+        self._client = httpx.Client(base_url=base_url, timeout=300, trust_env=False)
 
     def deliver_due_callbacks(self) -> dict[str, int]:
         """Let providers and people do everything that is due by the clock; how many callbacks were delivered and are

@@ -30,6 +30,11 @@ _LOCAL_SETTINGS = """from rekindle_airflow.preload import preload_in_scheduler
 
 preload_in_scheduler()
 """
+#: What the processes need of the user's environment; no token, no proxy and no PYTHONDONTWRITEBYTECODE gets in.
+_INHERITED = frozenset(
+    {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"}
+)
+_MARK = "embedded_stack"  # the file that tells a stack's folder from somebody's own
 _START_PATIENCE = 180  # seconds; Airflow answers after 22–36 s on two cores
 
 
@@ -84,8 +89,13 @@ class Stack:
     def fresh(cls, home: Path) -> Stack:
         """Stop what runs in `home`, empty it, and draw ports and secrets."""
         stop_stack(home)
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir(parents=True, mode=0o700)
+        if home.is_dir() and any(home.iterdir()):
+            if not (home / _MARK).exists() and home != project_root() / ".rekindle":
+                raise StackError(f"{home} is not empty and was not made by `rekindle demo`; name another with --home")
+            shutil.rmtree(home)
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)
+        (home / _MARK).touch()
         from cryptography.fernet import Fernet
 
         return cls(
@@ -158,9 +168,7 @@ class Stack:
                 "lookup_host": self.sandbox_url,
             },
         }
-        # PYTHONDONTWRITEBYTECODE would have every task compile what it imports again
-        foreign = ("AIRFLOW", "REKINDLE", "PYTHONDONTWRITEBYTECODE")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        inherited = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
         return inherited | {
             "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONPATH": f"{root / 'include'}{os.pathsep}{root / 'plugins'}",
@@ -266,7 +274,7 @@ class Stack:
             if not _is_running(self.home, name):
                 raise StackError(f"{name} stopped while starting; the end of {log}:\n{_tail(log)}")
             try:
-                if is_up(httpx.get(url, timeout=5)):
+                if is_up(httpx.get(url, timeout=5, trust_env=False)):
                     return
             except httpx.TransportError:
                 pass

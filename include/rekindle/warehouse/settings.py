@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rekindle.errors import ConfigurationError
@@ -22,6 +24,14 @@ class WarehouseSettings(BaseSettings):
     """Read from `REKINDLE_WAREHOUSE_*`; the default is the embedded DuckDB file."""
 
     model_config = SettingsConfigDict(env_prefix="REKINDLE_WAREHOUSE_")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            problems = error.errors(include_input=False, include_url=False)
+            told = "; ".join(f"REKINDLE_WAREHOUSE_{str(one['loc'][0]).upper()}: {one['msg']}" for one in problems)
+            raise ConfigurationError(told) from None
 
     engine: Engine = Engine.DUCKDB
     path: Path = project_root() / ".rekindle" / "warehouse.duckdb"

@@ -11,6 +11,7 @@ from cosmos.exceptions import CosmosDbtRunError
 from cosmos.operators.local import DbtBuildLocalOperator
 
 from rekindle.project import project_root
+from rekindle_airflow.guards import skip_if_refused
 from rekindle_airflow.run_context import announce, run_of
 from rekindle_airflow.settings import settings
 
@@ -47,8 +48,13 @@ class BuildModelsOperator(DbtBuildLocalOperator):
         )
 
     def execute(self, context: Any, **kwargs: Any) -> None:
-        """Build as of the run's logical instant and hand it on to the outlets."""
+        """Build as of the run's logical instant and hand it on to the outlets. Skips if a later day is finished."""
+        from rekindle.run import refuse_older_day
+        from rekindle.warehouse import open_warehouse
+
         run = run_of(context)
+        with skip_if_refused(), open_warehouse().transaction() as transaction:
+            refuse_older_day(transaction, run, "ingest")
         # not --vars: dbt parses the whole project again whenever those change
         self.env = {
             **(self.env or {}),

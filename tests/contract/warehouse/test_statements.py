@@ -55,7 +55,14 @@ def test_a_file_holds_one_statement_that_says_what_it_does_by_its_name(name):
         return
     verb = name.split("/")[1].split("_")[0]
     kind = duckdb.extract_statements(sql)[0].type.name
-    expected = {"insert": "INSERT", "delete": "DELETE", "list": "SELECT", "fetch": "SELECT", "count": "SELECT"}
+    expected = {
+        "insert": "INSERT",
+        "delete": "DELETE",
+        "list": "SELECT",
+        "fetch": "SELECT",
+        "count": "SELECT",
+        "merge": "MERGE_INTO",
+    }
     assert kind == expected.get(verb, "UPDATE")
 
 
