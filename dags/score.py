@@ -20,7 +20,10 @@ from rekindle_airflow.tags import Tag
 
 @dag(dag_id="score", doc_md=__doc__, **following_dag(RAW, Tag.STOPS_SENDING))
 def score():
-    BuildModelsOperator(task_id="build_scores", selector="tag:daily_score", pool=WAREHOUSE, outlets=[SCORES])
+    # before reconcile, which waits for the same slot: the campaigns wait for the scores, nobody waits for reconcile
+    BuildModelsOperator(
+        task_id="build_scores", selector="tag:daily_score", pool=WAREHOUSE, outlets=[SCORES], priority_weight=10
+    )
 
 
 score()

@@ -12,6 +12,9 @@ import sys
 
 MODULES = (
     "dbt.cli.main",
+    "dbt.compilation",
+    "dbt.task.build",
+    "dbt_common.clients.agate_helper",
     "dbt.adapters.duckdb",
     "cosmos.operators.local",
     "duckdb",

@@ -107,7 +107,6 @@ def test_two_who_share_an_address_and_enter_on_the_same_day_are_in_one_arm(new_w
     assert len(set(arms(world).values())) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="insert_entries.sql: a household is one step of sharing, not the whole chain")
 def test_a_chain_of_shared_addresses_that_enters_on_one_day_is_in_one_arm(new_world):
     world = new_world(holdout={"share": 0.5, "salt": "salt"})
     world.leads(

@@ -11,7 +11,7 @@ import httpx
 
 from rekindle.errors import RekindleError
 
-_POLL = 0.3  # seconds
+_POLL = 0.4  # seconds
 _TERMINAL = ("success", "failed")
 
 

@@ -63,5 +63,7 @@ class BuildModelsOperator(DbtBuildLocalOperator):
         }
         # a parse of the whole project costs four seconds, a remembered one a fraction of one
         self.cache_dir = settings().dbt_cache_root
+        if (self.cache_dir / "target" / "manifest.json").exists():
+            self.env["DBT_WRITE_JSON"] = "false"  # nobody reads the artifacts of Cosmos's temporary project
         super().execute(context, **kwargs)
         announce(context, run)

@@ -28,16 +28,45 @@ history as (
     group by person_id
 ),
 
--- Two who share an address and enter on the same day are one household: one draw for both.
-households as (
+-- Who share an address and enter on the same day are one household, with one draw for all: the smallest person id passes
+-- along shared addresses, three times, so that chains of neighbours meet.
+neighbours as (
     select
         lead_id,
+        email_hash,
+        phone_hash,
         least(
             person_id,
             min(person_id) over (partition by coalesce(email_hash, lead_id)),
             min(person_id) over (partition by coalesce(phone_hash, lead_id))
         ) as household_id
     from candidates
+),
+
+wider_neighbours as (
+    select
+        lead_id,
+        email_hash,
+        phone_hash,
+        least(
+            household_id,
+            min(household_id) over (partition by coalesce(email_hash, lead_id)),
+            min(household_id) over (partition by coalesce(phone_hash, lead_id))
+        ) as household_id
+    from neighbours
+),
+
+households as (
+    select
+        lead_id,
+        email_hash,
+        phone_hash,
+        least(
+            household_id,
+            min(household_id) over (partition by coalesce(email_hash, lead_id)),
+            min(household_id) over (partition by coalesce(phone_hash, lead_id))
+        ) as household_id
+    from wider_neighbours
 ),
 
 active_people as (

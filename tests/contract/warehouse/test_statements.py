@@ -38,7 +38,6 @@ def calls():
                         yield name.value, given, open_ended, f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
-@pytest.mark.xfail(strict=True, reason="nothing uses reconcile/count_messages_by_status.sql")
 def test_every_statement_is_used_and_every_used_name_exists():
     used = {name for name, *_ in calls()}
     assert used - set(NAMES) == set()

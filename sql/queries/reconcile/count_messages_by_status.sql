@@ -1,7 +1,0 @@
-select
-    channel,
-    status,
-    count(*) as messages
-from {{ state }}.messages
-group by channel, status
-order by channel, status
