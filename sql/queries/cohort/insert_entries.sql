@@ -28,8 +28,8 @@ history as (
     group by person_id
 ),
 
--- Who share an address and enter on the same day are one household, with one draw for all: the smallest person id passes
--- along shared addresses, three times, so that chains of neighbours meet.
+-- Who share an address and enter on the same day are one household, with one draw for all: the smallest person id
+-- passes along shared addresses, three times, so that chains of neighbours meet.
 neighbours as (
     select
         lead_id,
