@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -43,7 +44,7 @@ def is_loopback(base_url: str) -> bool:
         return False
 
 
-class _Account(BaseModel):
+class _Account(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
 
     @model_validator(mode="wrap")
@@ -68,9 +69,9 @@ class _Account(BaseModel):
         """What is wrong with the fields taken together, if anything."""
         return None
 
+    @abstractmethod
     def base_urls(self) -> tuple[str, ...]:
         """Every URL this account makes us call."""
-        raise NotImplementedError
 
 
 class SendGridAccount(_Account):
