@@ -158,6 +158,8 @@ def life_sign_of(story: Story) -> str:
 
 def test_counts_rates_and_interval_are_those_of_a_count_by_hand(told, stories, day, data_only):
     as_of = day(75)
+    # Given the day's staging views, which the scores are built on before anything is measured
+    told.build((as_of, ["run", "--select", "path:models/staging"]))
     told.build((as_of, [*data_only, "--select", "tag:measure"]))
 
     # Then the campaign's row is the count of the stories that had begun
