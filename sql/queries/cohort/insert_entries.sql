@@ -30,45 +30,25 @@ history as (
 
 -- Who share an address and enter on the same day are one household, with one draw for all: the smallest person id
 -- passes along shared addresses, three times, so that chains of neighbours meet.
-neighbours as (
+{% for household, people, smallest_id in [
+    ("neighbours", "candidates", "person_id"),
+    ("wider_neighbours", "neighbours", "household_id"),
+    ("households", "wider_neighbours", "household_id"),
+] %}
+{{ household }} as (
     select
         lead_id,
         email_hash,
         phone_hash,
         least(
-            person_id,
-            min(person_id) over (partition by coalesce(email_hash, lead_id)),
-            min(person_id) over (partition by coalesce(phone_hash, lead_id))
+            {{ smallest_id }},
+            min({{ smallest_id }}) over (partition by coalesce(email_hash, lead_id)),
+            min({{ smallest_id }}) over (partition by coalesce(phone_hash, lead_id))
         ) as household_id
-    from candidates
+    from {{ people }}
 ),
 
-wider_neighbours as (
-    select
-        lead_id,
-        email_hash,
-        phone_hash,
-        least(
-            household_id,
-            min(household_id) over (partition by coalesce(email_hash, lead_id)),
-            min(household_id) over (partition by coalesce(phone_hash, lead_id))
-        ) as household_id
-    from neighbours
-),
-
-households as (
-    select
-        lead_id,
-        email_hash,
-        phone_hash,
-        least(
-            household_id,
-            min(household_id) over (partition by coalesce(email_hash, lead_id)),
-            min(household_id) over (partition by coalesce(phone_hash, lead_id))
-        ) as household_id
-    from wider_neighbours
-),
-
+{% endfor %}
 active_people as (
     select distinct person_id
     from {{ state }}.journey_state
