@@ -26,8 +26,10 @@ from rekindle.project import project_root
 from rekindle.sandbox.keys import load_or_create_signing_key, public_key_base64
 
 LOOPBACK = "127.0.0.1"
-_LOCAL_SETTINGS = """from rekindle_airflow.preload import preload_in_scheduler
+_LOCAL_SETTINGS = """from rekindle_airflow.exact_sqlite_clock import start_runs_at_once_in_scheduler
+from rekindle_airflow.preload import preload_in_scheduler
 
+start_runs_at_once_in_scheduler()
 preload_in_scheduler()
 """
 #: What the processes need of the user's environment; no token, no proxy and no PYTHONDONTWRITEBYTECODE gets in.
