@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import date, datetime
 from pathlib import Path
@@ -181,6 +182,7 @@ def demo(
         key_action=tuple(key_action or ()),
         seed=seed,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stack stops with us, as on Ctrl-C
     broken = demonstrate(wish, folder, console, keep_running=keep_running)
     if broken:
         raise typer.Exit(1)

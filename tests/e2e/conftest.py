@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,19 +40,30 @@ class Demonstration:
     errors: str = ""
     returncode: int = -1
 
+    def environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "REKINDLE"))}
+        return inherited | {"PYTHONPATH": str(ROOT / "include"), "HOME": str(self.user_home), "COLUMNS": "220"}
+
     def rekindle(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the `rekindle` command to its end."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "REKINDLE"))}
         return subprocess.run(
             [sys.executable, "-m", "rekindle.cli", *arguments],
-            env=inherited
-            | {"PYTHONPATH": str(ROOT / "include"), "HOME": str(self.user_home), "COLUMNS": "220"}
-            | variables,
+            env=self.environment() | variables,
             cwd=self.user_home,
             capture_output=True,
             text=True,
             timeout=1_100,
             check=False,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a demonstration without waiting for its end."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "rekindle.cli", "demo", "--home", str(self.home), *arguments],
+            env=self.environment(),
+            cwd=self.user_home,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def run(self, *arguments: str) -> None:
@@ -99,9 +110,8 @@ class Demonstration:
     @contextmanager
     def airflow(self) -> Iterator[AirflowApi]:
         password = json.loads((self.home / "airflow_passwords.json").read_text())["admin"]
-        api = AirflowApi(f"http://127.0.0.1:{self.ports['airflow']}", "admin", password)
-        yield api
-        api._client.close()
+        with closing(AirflowApi(f"http://127.0.0.1:{self.ports['airflow']}", "admin", password)) as api:
+            yield api
 
     def tables_printed(self) -> dict[str, list[list[str]]]:
         """The printed tables by title; cells as they stand."""

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sqlite3
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -247,8 +248,12 @@ def test_down_leaves_no_process_and_no_port(lived, is_listening):
 def test_a_missing_column_stops_it_before_anything_starts(new_demonstration, tmp_path):
     (tmp_path / "clicks.csv").write_text("user_id,event_type,when\nu1,purchase,1997-06-16\n")
     demonstration = new_demonstration()
+    demonstration.home.mkdir()
+    (demonstration.home / "embedded_stack").touch()
+    (demonstration.home / "warehouse.duckdb").write_text("of an earlier demonstration")
     demonstration.run("--events", str(tmp_path / "clicks.csv"))
     assert demonstration.returncode == 2
+    assert demonstration.warehouse.read_text() == "of an earlier demonstration"
     complaint = demonstration.errors.strip()
     assert complaint.startswith("error: ")
     assert "\n" not in complaint
@@ -256,6 +261,22 @@ def test_a_missing_column_stops_it_before_anything_starts(new_demonstration, tmp
     assert "occurred_at" in complaint
     assert "Traceback" not in demonstration.output
     assert not (demonstration.home / "processes.json").exists()
+
+
+def test_ending_it_early_ends_what_it_started(new_demonstration, is_listening):
+    demonstration = new_demonstration()
+    process = demonstration.begin("--days", "1", "--follow-up", "0")
+    deadline = time.monotonic() + 60
+    while not (demonstration.home / "ports.json").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    started = demonstration.processes()
+    assert len(started) >= 3
+    process.terminate()
+    assert process.wait(60) == 143
+    _, alive = psutil.wait_procs(started, timeout=5)
+    assert alive == []
+    assert not any(map(is_listening, demonstration.ports.values()))
 
 
 @pytest.mark.skipif(not CROSS_VALIDATED.exists(), reason=f"{CROSS_VALIDATED} is not there")

@@ -33,6 +33,10 @@ class AirflowApi:
             )
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
     def await_dags(self, dag_ids: Sequence[str], patience: float = 180) -> None:
         """Wait until the DAG processor has seen every DAG; raises `DagFailedError` with the import errors otherwise."""
         deadline = time.monotonic() + patience

@@ -8,9 +8,12 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
@@ -48,19 +51,22 @@ class Wish:
 
 
 def demonstrate(wish: Wish, home: Path, console: Console, *, keep_running: bool = True) -> int:
-    """Run the whole demonstration; returns how many promises were broken. The stack stays up unless told otherwise."""
+    """Run the whole demonstration; returns how many promises were broken. The stack stays up unless told otherwise.
+
+    An earlier demonstration in `home` is kept until the new input has proved usable.
+    """
     started = time.monotonic()
-    stack = Stack.fresh(home)
     campaigns = load_campaigns(project_root() / "include" / "campaigns", project_root() / "include" / "templates")
+    with TemporaryDirectory(prefix="rekindle-input-") as folder:
+        inbox = Path(folder) / "inbox"
+        with _progress(console) as progress:
+            story = _prepare(wish, inbox, progress)
+        stack = Stack.fresh(home)
+        shutil.move(inbox, stack.inbox)
     try:
         with _progress(console) as progress:
-            story = _prepare(wish, stack, progress)
-            _start(wish, stack, story, progress)
-            sandbox = SandboxApi(stack.sandbox_url)
-            airflow = AirflowApi(stack.airflow_url, "admin", stack.password)
-            _install(airflow, story, campaigns, progress)
-            seconds = _step_days(airflow, sandbox, stack, story, campaigns, progress)
-        broken = _report(stack, story, campaigns, sandbox, console, seconds, time.monotonic() - started)
+            seconds, accepted = _live_through(wish, stack, story, campaigns, progress)
+        broken = _report(stack, story, campaigns, accepted, console, seconds, time.monotonic() - started)
     except BaseException:
         stop_stack(home)
         raise
@@ -69,6 +75,19 @@ def demonstrate(wish: Wish, home: Path, console: Console, *, keep_running: bool 
     else:
         stop_stack(home)
     return broken
+
+
+def _live_through(
+    wish: Wish, stack: Stack, story: Story, campaigns: Sequence[Campaign], progress: Progress
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """Start the stack and step every day; returns each day's seconds and what the sandbox accepted."""
+    _start(wish, stack, story, progress)
+    with (
+        closing(SandboxApi(stack.sandbox_url)) as sandbox,
+        closing(AirflowApi(stack.airflow_url, "admin", stack.password)) as airflow,
+    ):
+        _install(airflow, story, campaigns, progress)
+        return _step_days(airflow, sandbox, stack, story, campaigns, progress), sandbox.accepted_messages()
 
 
 def _progress(console: Console) -> Progress:
@@ -83,13 +102,13 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _prepare(wish: Wish, stack: Stack, progress: Progress) -> Story:
+def _prepare(wish: Wish, inbox: Path, progress: Progress) -> Story:
     task = progress.add_task("prepare the input", total=1, note="")
     story = prepare_story(
         events=wish.events,
         leads=wish.leads,
         as_of=wish.as_of,
-        inbox=stack.inbox,
+        inbox=inbox,
         today=SystemClock().now().date(),
         daily_steps=wish.days,
         follow_up_days=wish.follow_up,
@@ -183,14 +202,14 @@ def _report(
     stack: Stack,
     story: Story,
     campaigns: Sequence[Campaign],
-    sandbox: SandboxApi,
+    accepted: list[dict[str, Any]],
     console: Console,
     seconds: Sequence[float],
     elapsed: float,
 ) -> int:
     warehouse = open_warehouse(WarehouseSettings(path=stack.warehouse_path))
     verdicts = check_invariants(warehouse, campaigns)
-    checks = cross_check(sandbox.accepted_messages(), warehouse)
+    checks = cross_check(accepted, warehouse)
     reports = [story.summary(), outcome_report(warehouse), invariants_table(verdicts), cross_check_table(checks)]
     print_reports(console, *reports)
     save_reports(stack.home / "outcome.svg", *reports)

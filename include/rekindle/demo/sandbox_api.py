@@ -28,6 +28,10 @@ class SandboxApi:
     def __init__(self, base_url: str) -> None:
         self._client = httpx.Client(base_url=base_url, timeout=300, trust_env=False)
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
     def deliver_due_callbacks(self) -> dict[str, int]:
         """Let providers and people do everything that is due by the clock; how many callbacks were delivered and are
         pending.
