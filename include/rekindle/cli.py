@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +14,13 @@ from rich.markup import escape
 
 from rekindle import __version__
 from rekindle.errors import RekindleError
+from rekindle.governor.command import app as governor_app
 from rekindle.sandbox.settings import Reactions
+
+if TYPE_CHECKING:
+    from rekindle.campaigns.models import Campaign
+    from rekindle.warehouse import Warehouse
+    from rekindle.warehouse.ports import Row
 
 app = typer.Typer(
     name="rekindle",
@@ -22,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(governor_app, name="governor")
 console = Console()
 complaints = Console(stderr=True)
 
@@ -65,23 +72,57 @@ def check() -> None:
     from rekindle.demo.outcome import invariants_table
     from rekindle.invariants import check_invariants
     from rekindle.project import project_root
-    from rekindle.warehouse import WarehouseSettings, open_warehouse
 
-    settings = WarehouseSettings()
-    if not settings.path.exists():
-        raise RekindleError(
-            f"there is no warehouse at {settings.path}; run `rekindle migrate`,"
-            " or set REKINDLE_WAREHOUSE_PATH to where it is"
-        )
-    warehouse = open_warehouse(settings)
-    with warehouse.transaction() as transaction:
-        if not transaction.fetch("audit/count_state_tables")[0]["table_count"]:
-            raise RekindleError(f"the warehouse at {settings.path} holds no Rekindle tables; run `rekindle migrate`")
+    warehouse = _existing_warehouse()
     include = project_root() / "include"
     verdicts = check_invariants(warehouse, load_campaigns(include / "campaigns", include / "templates"))
     console.print(invariants_table(verdicts))
     if not all(verdict.holds for verdict in verdicts):
         raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    lead: Annotated[str, typer.Argument(help="The lead's id: `user_id` in the company's own tables.")],
+    campaign: Annotated[str | None, typer.Option(help="Only what this campaign did, and what concerns all.")] = None,
+) -> None:
+    """Tell everything that ever happened to one lead and why, from the configured warehouse. Changes nothing."""
+    from rekindle.history import read_history
+    from rekindle.history.page import history_page
+
+    console.print(history_page(read_history(_existing_warehouse(), lead, campaign)))
+
+
+@app.command()
+def preview(
+    campaign: Annotated[str, typer.Argument(help="The campaign's id: its file name without .yaml.")],
+    lead: Annotated[
+        str | None, typer.Argument(help="A lead of the configured warehouse.", show_default="a made-up one")
+    ] = None,
+    bare: Annotated[bool, typer.Option("--bare", help="A made-up lead of whom only the addresses are known.")] = False,
+    begin: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="When the lead enters, UTC; default: now."),
+    ] = None,
+    segment_price: Annotated[float | None, typer.Option(min=0, help="What your account pays for a segment.")] = None,
+    company_name: Annotated[str, typer.Option(envvar="REKINDLE_COMPANY_NAME")] = "Example Records",
+    postal_address: Annotated[
+        str, typer.Option(envvar="REKINDLE_POSTAL_ADDRESS")
+    ] = "1 Example Street, Springfield, IL 62701, USA",
+    public_base_url: Annotated[str, typer.Option(envvar="REKINDLE_PUBLIC_BASE_URL")] = "https://links.example.com",
+) -> None:
+    """Show the whole sequence as one lead would read it, with dates in their zone. Sends nothing, writes nothing."""
+    from rekindle.clock import clock_from_environment
+    from rekindle.preview import preview_sequence, sample_lead
+    from rekindle.preview.page import preview_page
+    from rekindle.rendering.context import Company
+
+    chosen = _campaign(campaign)
+    known = _lead_contact(lead) if lead else sample_lead(with_fields=not bare)
+    now = begin.replace(tzinfo=UTC) if begin else clock_from_environment().now()
+    steps = preview_sequence(chosen, known, Company(company_name, postal_address), now, public_base_url)
+    zone = known.get("time_zone")
+    console.print(preview_page(chosen, steps, zone if isinstance(zone, str) else None, segment_price))
 
 
 @app.command()
@@ -186,6 +227,49 @@ def demo(
     broken = demonstrate(wish, folder, console, keep_running=keep_running)
     if broken:
         raise typer.Exit(1)
+
+
+def _existing_warehouse() -> Warehouse:
+    """The configured warehouse, which must hold Rekindle's tables; else says how to get them."""
+    from rekindle.warehouse import WarehouseSettings, open_warehouse
+
+    settings = WarehouseSettings()
+    if not settings.path.exists():
+        raise RekindleError(
+            f"there is no warehouse at {settings.path}; run `rekindle migrate`,"
+            " or set REKINDLE_WAREHOUSE_PATH to where it is"
+        )
+    warehouse = open_warehouse(settings)
+    with warehouse.transaction() as transaction:
+        if not transaction.fetch("audit/count_state_tables")[0]["table_count"]:
+            raise RekindleError(f"the warehouse at {settings.path} holds no Rekindle tables; run `rekindle migrate`")
+    return warehouse
+
+
+def _campaign(campaign_id: str) -> Campaign:
+    """The campaign of that id; else names the nearest."""
+    from rekindle.campaigns.findings import did_you_mean
+    from rekindle.campaigns.loader import load_campaign
+    from rekindle.project import project_root
+
+    include = project_root() / "include"
+    known = sorted(path.stem for path in (include / "campaigns").glob("*.yaml"))
+    if campaign_id not in known:
+        raise RekindleError(
+            f"there is no campaign {campaign_id} in {include / 'campaigns'}. {did_you_mean(campaign_id, known)}"
+        )
+    return load_campaign(include / "campaigns" / f"{campaign_id}.yaml", include / "templates")
+
+
+def _lead_contact(lead_id: str) -> Row:
+    """What a template may know of a lead; else says that nobody has that id."""
+    with _existing_warehouse().transaction() as transaction:
+        rows = transaction.fetch("report/fetch_lead_contact", lead_id=lead_id)
+    if not rows:
+        raise RekindleError(
+            f"there is no lead {lead_id} in the warehouse; ids are those of `user_id`, letter by letter"
+        )
+    return rows[0]
 
 
 def main() -> None:

@@ -1,0 +1,57 @@
+"""The preview as a page for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from rekindle.campaigns.models import Campaign
+from rekindle.preview.sequence import PreviewedStep
+from rekindle.timing.zones import proper_zone
+
+
+def preview_page(
+    campaign: Campaign, steps: Sequence[PreviewedStep], time_zone: str | None, segment_price: float | None
+) -> RenderableType:
+    """One panel a message, one line for every other step, and what the texts cost at most."""
+    name = proper_zone(time_zone or "")
+    zone = ZoneInfo(name) if name else ZoneInfo("UTC")
+    parts: list[RenderableType] = [
+        Text(f"{campaign.campaign_id}: {campaign.name}", style="bold"),
+        Text(f"Times are the earliest, in {name or 'UTC'}; a message leaves at the first run inside its window.\n"),
+    ]
+    for number, step in enumerate(steps, 1):
+        parts.append(_panel(number, step, zone) if step.message else _line(number, step, zone))
+    segments = sum(step.message.segments for step in steps if step.message and step.kind == "sms")
+    price = f", {segments * segment_price:.4f} at {segment_price:g} a segment" if segment_price is not None else ""
+    parts.append(Text(f"\nSegments to bill for one lead who goes the whole way: {segments}{price}"))
+    return Group(*parts)
+
+
+def _line(number: int, step: PreviewedStep, zone: tzinfo) -> Text:
+    word = "on" if step.kind == "end" else "until"
+    when = f" {word} {_minute(step.from_, zone)}" if step.from_ else ""
+    return Text(f"{number}. {step.step_id}: {step.what}{when}")
+
+
+def _panel(number: int, step: PreviewedStep, zone: tzinfo) -> Panel:
+    message = step.message
+    assert message is not None
+    when = f", {_minute(step.from_, zone)} to {_minute(step.until, zone)}" if step.from_ and step.until else ""
+    title = Text(f"{number}. {step.step_id} ({step.kind}){when}" + (f": {step.what}" if step.what else ""))
+    if message.problem:
+        return Panel(Text(f"held: {message.problem}", style="red"), title=title, title_align="left")
+    subject = f"Subject: {message.subject}\n\n" if message.subject is not None else ""
+    counted = "1 segment" if message.segments == 1 else f"{message.segments} segments"
+    size = f"{counted}, {message.encoding}" if message.encoding else None
+    also = "an HTML version goes along" if message.html is not None else None
+    return Panel(Text(subject + message.text.rstrip()), title=title, title_align="left", subtitle=size or also)
+
+
+def _minute(instant: datetime, zone: tzinfo) -> str:
+    return f"{instant.astimezone(zone):%a %d %b %H:%M}"
