@@ -62,6 +62,7 @@ def preview_sequence(
         # as long as a signed one, or the segments would be counted too low
         tracked_link=f"{public_base_url}/c/".ljust(LONGEST_TRACKED_LINK, "x"),
         unsubscribe_link=f"{public_base_url}/u/preview",
+        preferences_link=f"{public_base_url}/p/preview",
     )
     steps: list[PreviewedStep] = []
     at: datetime | None = now

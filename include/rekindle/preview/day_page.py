@@ -1,0 +1,126 @@
+"""The foreseen day as a page for the terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rekindle.campaigns.models import Campaign, SmsStep
+from rekindle.preview.day import ForeseenDay
+from rekindle.vocabulary import Arm
+
+
+def day_page(campaign: Campaign, day: ForeseenDay, segment_price: float | None) -> RenderableType:
+    """Who would enter, what would leave and what not, who would move or end, and what comes due in the next days."""
+    parts: list[RenderableType] = [
+        Text(
+            f"{campaign.campaign_id} as of {day.as_of:%a %Y-%m-%d %H:%M} UTC, on a copy: nothing was sent or changed\n"
+        ),
+        _entrants(day),
+        *([_samples(day)] if day.samples else []),
+        _messages(day),
+        _decisions(day),
+        _moves(day),
+        _upcoming(day),
+        Text(_cost(campaign, day, segment_price)),
+    ]
+    return Group(*parts)
+
+
+def _entrants(day: ForeseenDay) -> Group:
+    today = day.as_of.date()
+    entered = sum(row["entries"] for row in day.entrants)
+    before = {row["cohort_date"]: row["entries"] for row in day.cohort_sizes if row["cohort_date"] != today}
+    table = _table("Who would enter", "arm", "segment", "leads", "mean cold score")
+    for row in day.entrants:
+        table.add_row(row["arm"], row["segment"], f"{row['entries']:,}", f"{row['cold_score']:.1f}")
+    newest = max(before, default=None)
+    return Group(_or_nothing(table), Text(f"{entered:,} in all; {_compared(newest, before)}; {_scored(day)}\n"))
+
+
+def _scored(day: ForeseenDay) -> str:
+    if day.scored_as_of is None:
+        return "nobody is cold, or the DAG `score` has not run yet"
+    if day.scored_as_of.date() < day.as_of.date():
+        return f"the scores are of {day.scored_as_of:%Y-%m-%d %H:%M}, run the DAG `score` to see who crossed since"
+    return f"scored as of {day.scored_as_of:%Y-%m-%d %H:%M}"
+
+
+def _compared(newest: date | None, before: dict[date, int]) -> str:
+    if newest is None:
+        return "no cohort before it"
+    usual = sum(before.values()) / len(before)
+    return f"the cohort of {newest} had {before[newest]:,}, the last {len(before)} had {usual:,.1f} on average"
+
+
+def _samples(day: ForeseenDay) -> Table:
+    table = _table("The coldest of them, and why", "lead", "arm", "segment", "cold score", "points")
+    for row in day.samples:
+        points = json.loads(row["score_contributions"])
+        told = ", ".join(f"{name} {value:g}" for name, value in sorted(points.items(), key=_by_points) if value)
+        table.add_row(row["lead_id"], row["arm"], row["segment"] or "none", f"{row['cold_score']:.1f}", told)
+    return table
+
+
+def _by_points(signal: tuple[str, float]) -> float:
+    return -signal[1]
+
+
+def _messages(day: ForeseenDay) -> Table:
+    table = _table("What would be sent now", "step", "channel", "arm", "messages", "not after (UTC)")
+    for row in day.messages:
+        arm = row["arm"] if row["arm"] == Arm.TREATMENT else f"{row['arm']}: withheld"
+        table.add_row(row["step_id"], row["channel"], arm, f"{row['messages']:,}", f"{row['earliest_expiry']:%a %H:%M}")
+    return _or_nothing(table)
+
+
+def _decisions(day: ForeseenDay) -> Table:
+    table = _table("What would not be sent now, and why", "step", "channel", "reason", "leads", "again from (UTC)")
+    for row in day.decisions:
+        again = f"{row['next_due_at']:%a %d %b %H:%M}" if row["next_due_at"] else ""
+        table.add_row(row["step_id"], row["channel"], row["reason"], f"{row['decisions']:,}", again)
+    return _or_nothing(table)
+
+
+def _moves(day: ForeseenDay) -> Table:
+    table = _table("Who would move or end", "from", "to", "reason", "leads")
+    for row in day.moves:
+        to = f"ended as {row['exit_reason']}" if row["exit_reason"] else row["to_stage"]
+        table.add_row(row["from_stage"], to, row["reason"], f"{row['entries']:,}")
+    return _or_nothing(table)
+
+
+def _upcoming(day: ForeseenDay) -> Table:
+    table = _table("What comes due next, if nobody answers", "day", "stage", "leads")
+    for row in day.upcoming:
+        table.add_row(f"{row['due_on']:%a %d %b}", row["stage"], f"{row['entries']:,}")
+    return _or_nothing(table)
+
+
+def _cost(campaign: Campaign, day: ForeseenDay, segment_price: float | None) -> str:
+    longest = {step.step_id: step.max_segments for step in campaign.message_steps if isinstance(step, SmsStep)}
+    segments = sum(
+        row["messages"] * longest[row["step_id"]]
+        for row in day.messages
+        if row["step_id"] in longest and row["arm"] == Arm.TREATMENT
+    )
+    price = f", {segments * segment_price:,.2f} at {segment_price:g} a segment" if segment_price is not None else ""
+    return f"\nSegments to bill at most: {segments:,}{price}"
+
+
+def _table(title: str, *headings: str) -> Table:
+    numbers = {"leads", "messages", "mean cold score", "cold score"}
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in numbers else "left")
+    return table
+
+
+def _or_nothing(table: Table) -> Table:
+    if not table.row_count:
+        table.add_row("nothing", *[""] * (len(table.columns) - 1))
+    return table
