@@ -47,12 +47,32 @@ fix: setup  ## Format and mend what can be mended
 
 .PHONY: test
 test: check  ## Check, then run every test: the quick ones side by side, then the whole story end to end
-	$(BIN)/pytest -n 2 -m "not e2e"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not e2e"
 	$(BIN)/pytest -m e2e
+
+.PHONY: bench-send
+bench-send: setup  ## Print how fast one send task sends, and its memory [MILLION=1: a run of 1,000,000]
+	$(BIN)/python tests/bench/bench_send.py $(if $(MILLION),--million)
 
 .PHONY: bench-parse
 bench-parse: setup  ## Print the CPU cost of parsing all DAG files
 	$(BIN)/python tests/dags/bench_parse.py
+
+.PHONY: bench-rate
+bench-rate: setup  ## Prove that the governor holds its rates against a throttling sandbox [WINDOW=20 OUTAGE=5; the promise: 60, 30]
+	$(BIN)/python tests/bench/bench_rate.py $(if $(WINDOW),--seconds $(WINDOW)) $(if $(OUTAGE),--outage $(OUTAGE))
+
+.PHONY: fuzz-receiver
+fuzz-receiver: setup  ## Throw many made-up requests at every door of the receiver [EXAMPLES=2000]
+	REKINDLE_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/pytest -q -p no:cacheprovider tests/unit/receiver/test_fuzz.py
+
+.PHONY: bench-receiver
+bench-receiver: setup  ## Measure what one receiver takes in, kill -9 included (40 s)
+	$(BIN)/python tests/bench/bench_receiver.py
+
+.PHONY: bench-ingest
+bench-ingest: setup  ## Measure loading a million landed events into DuckDB (2 minutes)
+	$(BIN)/python tests/bench/bench_ingest.py
 
 .PHONY: docs
 docs: setup  ## Generate docs/DAGs.md

@@ -11,7 +11,9 @@ settles.
 **Pause** the DAG to stop sending; people wait where they stand and nobody is skipped.
 
 **Triage.** Why somebody was not written to is in `rekindle_state.decisions`; a configuration error stops the run, and
-no lead is marked bad for our fault.
+no lead is marked bad for our fault. A **skipped** send task means that the provider account may send nothing now: its
+breaker is open or its day's allowance is spent. `rekindle governor` says which and until when; nobody is lost
+(docs/governor.md).
 """
 
 from airflow.sdk import TriggerRule, dag, task

@@ -3,14 +3,15 @@
 
 Loads the company's own tables (events, users, tickets), then everything providers, people and the product said since
 the last run: webhooks, tracked clicks, opt-outs, app events. Messages settle by monotone ranks, suppressions are
-written first, and an entry that a click, a log-in, a hard bounce or a STOP ends, ends here.
+written first, and an entry that a click, a log-in, a hard bounce or a STOP ends, ends here. Between two days `listen`
+does the part of the landing files every five minutes; this is the day, and starts the rest of it.
 
 **Rerun or clear?** Both are safe: landing files are loaded once by manifest, events once by natural key. A day older
 than the newest finished one is skipped.
 
-**Triage.** Dead letters are in `rekindle_raw.dead_letters` with a reason; rows of input files that could not be used
-are in
-`rekindle_raw.rejects` with file, row, column and remedy.
+**Triage.** Dead letters are in `rekindle_raw.dead_letters` with a reason, and `rekindle dead-letters retry` reads them
+again (docs/runbooks/dead_letters.md); rows of input files that could not be used are in `rekindle_raw.rejects` with
+file, row, column and remedy.
 """
 
 from airflow.sdk import dag, task

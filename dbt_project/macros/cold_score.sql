@@ -1,6 +1,6 @@
 {# The signals of the cold score, strongest first. A signal is a row of the seed score_weights and a column of fct_cold_scores. #}
 {% macro score_signals() -%}
-    {{ return(['last_seen', 'log_in', 'email_click', 'email_open', 'key_action', 'support']) }}
+    {{ return(['last_seen', 'log_in', 'email_click', 'email_open', 'key_action', 'habit', 'support']) }}
 {%- endmacro %}
 
 
@@ -10,6 +10,9 @@
 
     decay   1 − 2^(−age / days): half cold after `days`. Never happened is 1.
             Clicks and opens of a lead that was never mailed say nothing; the age of last seen stands in for them.
+            habit: every active day of the lead's last active year leaves a trace that is cold after silence as above; the
+            signal is as cold as if all of them had to be: (1 − 2^(−age / days)) ^ active days. One active day makes it
+            a plain decay of last seen; who came often is given longer. docs/backtest.md has what it is worth.
             support: 2^(−gap / days), gap = days from the bad ticket to when the lead was last seen: who leaves right
             after a bad ticket has a reason to stay away. It does not change during silence, so the whole score can
             only rise while a lead is silent, and the day it crossed can be computed backwards.
@@ -17,7 +20,7 @@
     never   1 when it never happened; else 0.
 #}
 {% macro signal_coldness(signal, days_ago) -%}
-    {%- set age = signal ~ '_age_days' -%}
+    {%- set age = 'last_seen_age_days' if signal == 'habit' else signal ~ '_age_days' -%}
     {%- set days = signal ~ '_days' -%}
     case
         when {{ signal }}_shape = 'never' then case when {{ age }} is null then 1.0 else 0.0 end
@@ -32,7 +35,14 @@
             then 1.0 - power(2.0, -greatest(last_seen_age_days - {{ days_ago }}, 0.0) / {{ days }})
         {%- endif %}
         when {{ age }} is null then 1.0
+        {%- if signal == 'habit' %}
+        else power(
+            1.0 - power(2.0, -greatest({{ age }} - {{ days_ago }}, 0.0) / {{ days }}),
+            greatest(coalesce(active_days_in_last_active_year, 1), 1)
+        )
+        {%- else %}
         else 1.0 - power(2.0, -greatest({{ age }} - {{ days_ago }}, 0.0) / {{ days }})
+        {%- endif %}
         {%- endif %}
     end
 {%- endmacro %}

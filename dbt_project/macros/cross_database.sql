@@ -104,3 +104,32 @@
 {% macro snowflake__json_object_text(arguments) -%}
     to_json(object_construct_keep_null({{ arguments }}))
 {%- endmacro %}
+
+
+{#
+  The text at a path of a JSON text, null if there is none. `keys` is the path.
+  Example: {{ json_text('payload', ['headers', 'user-agent']) }}
+#}
+{% macro json_text(json, keys) -%}
+    {{ adapter.dispatch('json_text')(json, '"' ~ (keys | join('"."')) ~ '"') }}
+{%- endmacro %}
+
+{% macro default__json_text(json, path) -%}
+    json_extract_string({{ json }}, '$.{{ path }}')
+{%- endmacro %}
+
+{# https://cloud.google.com/bigquery/docs/reference/standard-sql/json_functions#json_value #}
+{% macro bigquery__json_text(json, path) -%}
+    json_value({{ json }}, '$.{{ path }}')
+{%- endmacro %}
+
+{# https://docs.snowflake.com/en/sql-reference/functions/json_extract_path_text #}
+{% macro snowflake__json_text(json, path) -%}
+    json_extract_path_text({{ json }}, '{{ path }}')
+{%- endmacro %}
+
+
+{# A timestamp some seconds later. #}
+{% macro seconds_after(instant, seconds) -%}
+    cast({{ dbt.dateadd('second', seconds, instant) }} as {{ dbt.type_timestamp() }})
+{%- endmacro %}

@@ -10,4 +10,4 @@ left join {{ ref('score_thresholds') }} as thresholds
         weights.preset = thresholds.preset
         and weights.score_version = thresholds.score_version
 group by weights.preset
-having sum(weights.weight) != 100 or count(thresholds.preset) != 6 or count(*) != 6
+having sum(weights.weight) != 100 or count(thresholds.preset) != 7 or count(*) != 7

@@ -15,6 +15,8 @@ from rich.markup import escape
 from rekindle import __version__
 from rekindle.errors import RekindleError
 from rekindle.governor.command import app as governor_app
+from rekindle.ingest.command import app as dead_letters_app
+from rekindle.replies.command import app as replies_app
 from rekindle.sandbox.settings import Reactions
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(governor_app, name="governor")
+app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(replies_app, name="replies")
 console = Console()
 complaints = Console(stderr=True)
 
@@ -126,6 +130,32 @@ def preview(
 
 
 @app.command()
+def plan(
+    campaign: Annotated[str, typer.Argument(help="The campaign's id: its file name without .yaml.")],
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The run to foresee, UTC; default: now."),
+    ] = None,
+    segment_price: Annotated[float | None, typer.Option(min=0, help="What your account pays for a segment.")] = None,
+    default_region: Annotated[
+        str, typer.Option(envvar="REKINDLE_DEFAULT_REGION", help="Where numbers are from.")
+    ] = "US",
+) -> None:
+    """Tell what the campaign would do at its next run: who enters, what leaves, what not and why. Changes nothing."""
+    from rekindle.clock import clock_from_environment
+    from rekindle.preview.day import foresee_day
+    from rekindle.preview.day_page import day_page
+    from rekindle.warehouse.duckdb import DuckDbWarehouse
+
+    chosen = _campaign(campaign)
+    warehouse = _existing_warehouse()
+    if not isinstance(warehouse, DuckDbWarehouse):
+        raise RekindleError("`rekindle plan` works on a copy, which only the embedded warehouse can give")
+    at = as_of.replace(tzinfo=UTC) if as_of else clock_from_environment().now()
+    console.print(day_page(chosen, foresee_day(warehouse, chosen, at, default_region), segment_price))
+
+
+@app.command()
 def lint(
     campaigns: Annotated[
         Path | None, typer.Argument(help="Folder of campaign files.", show_default="include/campaigns")
@@ -152,10 +182,22 @@ def lint(
 def receiver(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8290,
+    openapi: Annotated[
+        Path | None, typer.Option(help="Write the OpenAPI document of the JSON routes to this file and stop.")
+    ] = None,
 ) -> None:
-    """Serve webhooks, tracked links and unsubscribe pages. Settings come from REKINDLE_*; see docs/receiver.md."""
-    from rekindle.receiver import run_receiver
+    """Serve what comes back: webhooks, links, preference and unsubscribe pages, product events and sign-ups.
 
+    Webhooks: /webhooks/sendgrid/events, /webhooks/twilio/status and /webhooks/twilio/inbound. Links: /c, /u, /p and
+    /confirm. Product events in Segment's shape and sign-ups: /v1. For the operator: /healthz and /readyz.
+
+    Settings come from REKINDLE_*; REKINDLE_PUBLIC_BASE_URL and REKINDLE_TOKEN_KEYS are required. See docs/receiver.md.
+    """
+    from rekindle.receiver import openapi_document, run_receiver
+
+    if openapi is not None:
+        openapi.write_text(openapi_document(), encoding="utf-8")
+        return
     run_receiver(host=host, port=port)
 
 
@@ -174,6 +216,31 @@ def sandbox(
     run_sandbox(
         host=host, port=port, receiver_base_url=receiver_base_url, reactions=reactions, seed=seed, record_path=record
     )
+
+
+@app.command()
+def chaos(
+    kills: Annotated[int, typer.Option(min=2, help="Dispatchers to end with SIGKILL.")] = 200,
+    seed: Annotated[int, typer.Option(help="First history; the same seed deals the same ordeals.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Histories played side by side.")] = 2,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep each warehouse and the sandbox's record in this new folder.")
+    ] = None,
+) -> None:
+    """Prove that nothing is sent twice or lost: kill real dispatchers at every boundary; exit 1 on a violation.
+
+    Real processes, a real sandbox over HTTP, a real warehouse file, made-up people; nothing of yours is touched.
+    A third to half a second of one core for each kill.
+    """
+    from rekindle.chaos.command import run_chaos
+
+    try:
+        kept = run_chaos(kills, seed, workers, keep, console)
+    except KeyboardInterrupt:
+        console.print("stopped; every process that was started is gone")
+        raise typer.Exit(130) from None
+    if not kept:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -229,6 +296,72 @@ def demo(
         raise typer.Exit(1)
 
 
+@app.command()
+def backtest(
+    events: _EVENTS,
+    as_of: _DATES,
+    horizon_days: _HORIZON = 30,
+    key_action: _KEY_ACTION = None,
+    log_in: _LOG_IN = None,
+    passive: _PASSIVE = None,
+    any_activity: _ANY_ACTIVITY = False,
+    seeds: _SEEDS = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw areas and calibration into this .svg or .png.")] = None,
+    as_json: _JSON = False,
+) -> None:
+    """Judge on past dates how well the cold score ranks who will not come back, beside recency and frequency."""
+    from rekindle.backtest import commands
+    from rekindle.backtest.event_log import WishedKinds
+
+    question = commands.Question(
+        events, as_of, horizon_days, WishedKinds(key_action, log_in, passive), any_activity, seeds
+    )
+    commands.backtest(question, picture, as_json, console, complaints)
+
+
+@app.command()
+def calibrate(
+    events: _EVENTS,
+    as_of: _DATES,
+    out: Annotated[Path, typer.Option(help="Folder for the proposed rules and the report.")],
+    horizon_days: _HORIZON = 30,
+    key_action: _KEY_ACTION = None,
+    log_in: _LOG_IN = None,
+    passive: _PASSIVE = None,
+    any_activity: _ANY_ACTIVITY = False,
+    seeds: _SEEDS = None,
+) -> None:
+    """Fit weights and half-lives on the earlier dates, judge them on the later ones, and write a proposal."""
+    from rekindle.backtest.commands import Question
+    from rekindle.backtest.event_log import WishedKinds
+    from rekindle.calibrate import commands
+
+    question = Question(events, as_of, horizon_days, WishedKinds(key_action, log_in, passive), any_activity, seeds)
+    commands.calibrate(question, out, console, complaints)
+
+
+@app.command("diff-score")
+def diff_score(
+    base: Annotated[str, typer.Option(help="What to compare with: a folder of seeds, or a git revision.")] = "HEAD",
+    events: Annotated[Path | None, typer.Option(help="Log to compare on.", show_default="the warehouse")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Date to score at.", show_default="the last scored, or where the log ends")
+    ] = None,
+    key_action: _KEY_ACTION = None,
+    log_in: _LOG_IN = None,
+    passive: _PASSIVE = None,
+    seeds: _SEEDS = None,
+    as_json: _JSON = False,
+) -> None:
+    """Show who enters and who leaves the cold side by the rules of the working tree. Works on copies."""
+    from rekindle.backtest import difference_report
+    from rekindle.backtest.commands import Question
+    from rekindle.backtest.event_log import WishedKinds
+
+    question = Question(events, (), 0, WishedKinds(key_action, log_in, passive)) if events else None
+    difference_report.diff_score(base, seeds, question, as_of, as_json, console, complaints)
+
+
 def _existing_warehouse() -> Warehouse:
     """The configured warehouse, which must hold Rekindle's tables; else says how to get them."""
     from rekindle.warehouse import WarehouseSettings, open_warehouse
@@ -270,6 +403,19 @@ def _lead_contact(lead_id: str) -> Row:
             f"there is no lead {lead_id} in the warehouse; ids are those of `user_id`, letter by letter"
         )
     return rows[0]
+
+
+_EVENTS = Annotated[Path, typer.Option(help="CSV or parquet log: user_id, event_type, occurred_at[, properties].")]
+_DATES = Annotated[list[str], typer.Option(help="Past dates to stand at, comma separated; midnight UTC.")]
+_HORIZON = Annotated[int, typer.Option(min=1, max=3650, help="Who does nothing for so many days stayed away.")]
+_KEY_ACTION = Annotated[
+    list[str] | None, typer.Option(help="Event type that counts as key action; repeat for several.")
+]
+_LOG_IN = Annotated[list[str] | None, typer.Option(help="Event type that counts as log-in; repeat for several.")]
+_PASSIVE = Annotated[list[str] | None, typer.Option(help="Event type that proves nothing; repeat for several.")]
+_ANY_ACTIVITY = Annotated[bool, typer.Option("--any-activity", help="Whatever is not passive proves a return.")]
+_SEEDS = Annotated[Path | None, typer.Option(help="Folder of the score's rules.", show_default="dbt_project/seeds")]
+_JSON = Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead of tables.")]
 
 
 def main() -> None:

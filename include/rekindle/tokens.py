@@ -1,7 +1,8 @@
-"""Signed, self-contained tokens for the links in a message: one kind for clicks, one for unsubscribing.
+"""Signed, self-contained tokens for the links in a message: to click, to unsubscribe, to choose, to confirm.
 
-Each purpose has a salt of its own, so a forwarded click link can never unsubscribe anybody. Tokens do not run out: an
-opt-out link must work for at least 30 days (15 USC 7704) or 60 (CASL), and a person may open a year-old mail.
+Each purpose has a salt of its own, so a forwarded click link can never unsubscribe anybody. Tokens that say no do not
+run out: an opt-out link must work for at least 30 days (15 USC 7704) or 60 (CASL), and a person may open a year-old
+mail. A confirmation does: consent that was asked for long ago is no consent.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from itsdangerous import BadData, HMACAlgorithm, URLSafeSerializer
+from itsdangerous import BadData, HMACAlgorithm, Signer, URLSafeSerializer
+from itsdangerous.encoding import base64_encode, want_bytes
 
 from rekindle.errors import ConfigurationError, RekindleError
 
@@ -23,6 +27,11 @@ TOKEN_KEYS_VARIABLE = "REKINDLE_TOKEN_KEYS"  # noqa: S105 - the name of a variab
 
 CLICK_SALT = "rekindle.click"
 UNSUBSCRIBE_SALT = "rekindle.unsubscribe"
+PREFERENCES_SALT = "rekindle.preferences"
+CONFIRM_SALT = "rekindle.confirm"
+
+#: Bytes: random ids and a short address never get shorter by compressing, and trying costs more than signing.
+SHORTEST_TO_COMPRESS = 80
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -50,6 +59,28 @@ class UnsubscribeToken:
     topic: str
 
 
+@dataclass(frozen=True, slots=True)
+class PreferencesToken:
+    """Whose choices the page takes: the address the message went to; the address itself is not in it."""
+
+    message_id: str
+    address_hash: str
+    channel: str
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmToken:
+    """What a double opt-in confirms: the words of one form for one address, asked for on a day."""
+
+    opt_in_id: str
+    address_hash: str
+    channel: str
+    topics: str  # comma separated
+    wording_version: str
+    requested_on: date
+
+
 class TokenSigner:
     """Makes and reads tokens. The newest key (the last) signs; every key given still reads."""
 
@@ -62,6 +93,8 @@ class TokenSigner:
             )
         self._click = _serializer(keys, CLICK_SALT)
         self._unsubscribe = _serializer(keys, UNSUBSCRIBE_SALT)
+        self._preferences = _serializer(keys, PREFERENCES_SALT)
+        self._confirm = _serializer(keys, CONFIRM_SALT)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> TokenSigner:
@@ -79,6 +112,25 @@ class TokenSigner:
         """A token whose use stops `topic` on `channel` for the address."""
         return _text(self._unsubscribe.dumps([message_id, address_hash, channel, topic]))
 
+    def preferences(self, message_id: str, address_hash: str, channel: str, topic: str) -> str:
+        """A token that opens the preference page of the address."""
+        return _text(self._preferences.dumps([message_id, address_hash, channel, topic]))
+
+    def confirm(self, confirm: ConfirmToken) -> str:
+        """A token whose use confirms an opt-in."""
+        return _text(
+            self._confirm.dumps(
+                [
+                    confirm.opt_in_id,
+                    confirm.address_hash,
+                    confirm.channel,
+                    confirm.topics,
+                    confirm.wording_version,
+                    confirm.requested_on.isoformat(),
+                ]
+            )
+        )
+
     def read_click(self, token: str) -> ClickToken:
         """What the click token says; raises `BadToken`."""
         message_id, destination = _read(self._click, token, 2)
@@ -90,7 +142,21 @@ class TokenSigner:
         """What the unsubscribe token says; raises `BadToken`."""
         return UnsubscribeToken(*_read(self._unsubscribe, token, 4))
 
+    def read_preferences(self, token: str) -> PreferencesToken:
+        """What the preference token says; raises `BadToken`."""
+        return PreferencesToken(*_read(self._preferences, token, 4))
 
+    def read_confirm(self, token: str) -> ConfirmToken:
+        """What the confirm token says, however old it is; raises `BadToken`."""
+        opt_in_id, hashed, channel, topics, wording_version, requested_on = _read(self._confirm, token, 6)
+        try:
+            day = date.fromisoformat(requested_on)
+        except ValueError as error:
+            raise BadToken("the token names no day") from error
+        return ConfirmToken(opt_in_id, hashed, channel, topics, wording_version, day)
+
+
+@lru_cache(maxsize=256)
 def destination_fault(destination: str) -> str | None:
     """Why nobody may be sent to `destination`, or None if it is fine."""
     # Browsers drop tabs and newlines and read a backslash as a slash, so such an address is not what it seems.
@@ -119,6 +185,37 @@ class _ShortHmac(HMACAlgorithm):
         return super().get_signature(key, value)[:16]
 
 
+class _Signer(Signer):
+    """Derives each key once, not once a token."""
+
+    def __init__(self, *arguments: Any, **words: Any) -> None:
+        super().__init__(*arguments, **words)
+        self._derived: dict[bytes, bytes] = {}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        key = self.secret_keys[-1] if secret_key is None else want_bytes(secret_key)
+        if key not in self._derived:
+            self._derived[key] = super().derive_key(key)
+        return self._derived[key]
+
+
+class _Serializer(URLSafeSerializer):
+    """As itsdangerous's, with one signer for all tokens, and without trying to compress what is too short for it."""
+
+    default_signer = _Signer
+
+    @cached_property
+    def _only_signer(self) -> Signer:
+        return super().make_signer()
+
+    def make_signer(self, salt: str | bytes | None = None) -> Signer:
+        return self._only_signer if salt is None else super().make_signer(salt)
+
+    def dump_payload(self, obj: Any) -> bytes:
+        packed = _Packed.dumps(obj)
+        return base64_encode(packed) if len(packed) <= SHORTEST_TO_COMPRESS else super().dump_payload(obj)
+
+
 class _Packed:
     """A list of texts as few bytes, ids and hashes in binary: a link has to fit into a text message."""
 
@@ -138,7 +235,7 @@ class _Packed:
 
 def _pack(part: str) -> bytes:
     if _UUID.fullmatch(part):
-        return b"u" + uuid.UUID(part).bytes
+        return b"u" + bytes.fromhex(part.replace("-", ""))
     if _SHA256.fullmatch(part):
         return b"h" + bytes.fromhex(part)
     text = part.encode()
@@ -158,7 +255,7 @@ def _unpack(packed: bytes) -> tuple[str, bytes]:
 
 
 def _serializer(keys: Sequence[str], salt: str) -> URLSafeSerializer:
-    return URLSafeSerializer(
+    return _Serializer(
         list(keys),
         salt=salt,
         serializer=_Packed,

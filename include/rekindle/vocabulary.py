@@ -89,6 +89,7 @@ class EventType(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
     REPLIED = "replied"
     RESUBSCRIBED = "resubscribed"  # evidence only; lifts nothing by itself
+    PREFERENCE_PAUSED = "preference_paused"  # "I am active, just leave me alone", by one press on our own page
     OTHER = "other"  # kept, counted, changes nothing
 
 
@@ -101,6 +102,29 @@ class Stream(StrEnum):
     LINK_CLICKS = "link_clicks"
     UNSUBSCRIBES = "unsubscribes"
     APP_EVENTS = "app_events"
+    PREFERENCES = "preferences"
+    CONFIRMATIONS = "confirmations"
+    OPT_INS = "opt_ins"
+
+
+class Choice(StrEnum):
+    """What a person chose on our own pages or in a form; `rekindle_state.preferences` keeps each as a row."""
+
+    GRANTED = "granted"  # a new consent to this channel and topic, with its evidence
+    REVOKED = "revoked"  # no more of this channel or topic
+    REQUESTED = "requested"  # asked for in a form and not yet confirmed: grants nothing
+    PAUSED = "paused"  # "I am active, just leave me alone": nothing more by any channel
+    LESS_OFTEN = "less_often"  # at most one message in thirty days, whatever a campaign's cap says
+    AS_USUAL = "as_usual"  # takes `less_often` back
+
+
+class ConsentSource(StrEnum):
+    """Where a word of consent comes from."""
+
+    USERS = "users"  # the company's own user table
+    PREFERENCE_PAGE = "preference_page"  # somebody who holds a link we sent to the address
+    CONFIRM_PAGE = "confirm_page"  # the second half of a double opt-in: the address is proved
+    FORM = "form"  # a form of the company's; nobody has proved the address
 
 
 class SuppressionReason(StrEnum):
@@ -127,7 +151,8 @@ class DecisionReason(StrEnum):
     ENTRY_ENDED = "entry_ended"
     EXPIRED = "expired"
     PROVIDER_BUSY = "provider_busy"  # proved not accepted; planned again
-    BREAKER_OPEN = "breaker_open"
+    BREAKER_OPEN = "breaker_open"  # the provider account's breaker; tried again after its cool-down
+    DAILY_ALLOWANCE = "daily_allowance"  # the account's daily cap or warm-up is spent; tried again the next UTC day
     CONFIGURATION = "configuration"  # our fault; the run stopped, the lead did not change
 
 

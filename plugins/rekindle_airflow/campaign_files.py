@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from rekindle.campaigns.models import Campaign
+_FORBIDDEN = re.compile(r"[^a-z0-9_]+")
+
+
+@dataclass(frozen=True)
+class CampaignFile:
+    """One file of `include/campaigns/`: what its DAG is called and says of itself."""
+
+    campaign_id: str
+    description: str
+    is_broken: bool = False
 
 
 @cache
-def campaign_files() -> tuple[Campaign, ...]:
-    """Every campaign in `include/campaigns/`, validated; a broken file is an import error in the UI that names file
-    and line.
+def campaign_files() -> tuple[CampaignFile, ...]:
+    """Every campaign file, broken ones too.
+
+    A broken file keeps its DAG: the description says what is wrong in which line, the first task of every run fails
+    with all of it and nothing is sent, and the other campaigns go on. An import error instead would stop them all,
+    because they come from one DAG file.
     """
-    from rekindle.campaigns.loader import load_campaigns
     from rekindle.project import project_root
 
     root = project_root() / "include"
-    return tuple(load_campaigns(root / "campaigns", root / "templates"))
+    return read_campaign_files(root / "campaigns", root / "templates")
+
+
+def read_campaign_files(folder: Path, templates_root: Path) -> tuple[CampaignFile, ...]:
+    """As `campaign_files`, of any folder."""
+    from rekindle.campaigns.loader import load_each
+    from rekindle.campaigns.models import Campaign
+
+    return tuple(
+        CampaignFile(found.campaign_id, found.description)
+        if isinstance(found, Campaign)
+        else CampaignFile(_id_of_broken(path), f"Broken, sends nothing: {found.findings[0]}", is_broken=True)
+        for path, found in load_each(folder, templates_root)
+    )
+
+
+def _id_of_broken(path: Path) -> str:
+    """The file's own id, so that the DAG keeps its history; of a name that is no id, one made from the whole name."""
+    is_id = path.suffix == ".yaml" and not _FORBIDDEN.search(path.stem)
+    return path.stem if is_id else _FORBIDDEN.sub("_", path.name.lower())

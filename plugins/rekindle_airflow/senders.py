@@ -36,8 +36,7 @@ def provider_errors() -> ProviderErrors:
 
 
 def governor_of(provider: str) -> Governor:
-    """The one governor of a provider account, shared by every process of this machine."""
-    from rekindle.governor.rate import Governor, ProviderRate
+    """The one governor of a provider account, shared by every process of this installation."""
+    from rekindle.governor.settings import open_governor
 
-    rate = {"sendgrid": settings().sendgrid_rate, "twilio": settings().twilio_rate}[provider]
-    return Governor.shared(settings().governor_root, provider, ProviderRate(units=rate))
+    return open_governor(provider)

@@ -14,7 +14,9 @@ from rekindle.project import project_root
 
 
 class Settings(BaseSettings):
-    """Installation settings. Secrets of providers are not here: they live in Airflow connections."""
+    """Installation settings. Secrets of providers are not here: they live in Airflow connections. Rates and allowances
+    are in `rekindle.governor.settings`.
+    """
 
     model_config = SettingsConfigDict(env_prefix="REKINDLE_", extra="ignore")
 
@@ -23,9 +25,7 @@ class Settings(BaseSettings):
     daily_schedule: str = "0 20 * * *"
 
     inbox_root: Path = project_root() / ".rekindle" / "inbox"
-    landing_root: Path = project_root() / ".rekindle" / "landing"
     dbt_cache_root: Path = project_root() / ".rekindle" / "dbt_cache"
-    governor_root: Path = project_root() / ".rekindle" / "governor"
 
     public_base_url: str = "http://127.0.0.1:8290"
     app_url: str = "http://127.0.0.1:8290/healthz"
@@ -35,10 +35,6 @@ class Settings(BaseSettings):
     postal_address: str = "1 Example Street, Springfield, IL 62701, USA"
     from_email: str = "hello@example.com"
     default_region: str = "US"
-
-    #: Provider units a second over all workers: recipients for e-mail, segments for SMS.
-    sendgrid_rate: int = 2_000
-    twilio_rate: int = 100
 
     dbt_target: str = "duckdb"
 

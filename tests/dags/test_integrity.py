@@ -14,6 +14,7 @@ from rekindle_airflow import callbacks, dag_defaults
 from rekindle_airflow.assets import RAW
 from rekindle_airflow.callbacks import report_failure
 from rekindle_airflow.defaults import DEFAULT_ARGS
+from rekindle_airflow.listening import ListeningSettings
 from rekindle_airflow.settings import Settings
 from rekindle_airflow.tags import Tag
 
@@ -24,8 +25,17 @@ CAMPAIGN_DAG = "campaign__cold_lead_reengagement"
 STRUCTURE = {
     "migrate": {"apply_migrations": {"build_models"}, "build_models": set()},
     "ingest": {"load_tables": {"load_landing_files"}, "load_landing_files": set()},
+    "listen": {"load_arrivals": {"hand_over_replies"}, "hand_over_replies": set()},
     "score": {"build_scores": set()},
     "reconcile": {"reconcile_ledger": set()},
+    "provider_sync": {
+        "sync_suppressions": {"push_email_opt_outs", "push_text_opt_outs"},
+        "push_email_opt_outs": set(),
+        "push_text_opt_outs": set(),
+        "poll_open_texts": set(),
+        "sync_deactivations": set(),
+        "hand_over_replies": set(),
+    },
     # every task also tells `fail_the_run` when it fails
     CAMPAIGN_DAG: {
         "freeze_cohort": {"advance_journeys", "fail_the_run"},
@@ -45,8 +55,10 @@ STRUCTURE = {
 CYCLE = {
     "migrate": (None, set()),
     "ingest": ("0 20 * * *", {"rekindle_raw"}),
+    "listen": ("*/5 * * * *", set()),  # tells nobody: it must not start a day
     "score": ({"rekindle_raw"}, {"rekindle_scores"}),
     "reconcile": ({"rekindle_raw"}, {"rekindle_ledger"}),
+    "provider_sync": ("0 20 * * *", set()),
     CAMPAIGN_DAG: ({"rekindle_scores"}, {"rekindle_journeys"}),
     "measure": ({"rekindle_journeys"}, {"rekindle_marts"}),
 }
@@ -54,8 +66,10 @@ CYCLE = {
 IMPACT = {
     "migrate": "impact:stops_sending",
     "ingest": "impact:stops_listening",
+    "listen": "impact:stops_listening",
     "score": "impact:stops_sending",
     "reconcile": "impact:stops_listening",
+    "provider_sync": "impact:stops_listening",
     CAMPAIGN_DAG: "impact:stops_sending",
     "measure": "impact:stops_measuring",
 }
@@ -115,6 +129,25 @@ def test_an_empty_schedule_means_only_when_triggered(monkeypatch):
     assert dag_defaults.daily_dag(Tag.STOPS_LISTENING)["schedule"] is None
     monkeypatch.setenv("REKINDLE_DAILY_SCHEDULE", "15 6 * * *")
     assert dag_defaults.daily_dag(Tag.STOPS_LISTENING)["schedule"] == "15 6 * * *"
+
+
+@pytest.mark.parametrize(
+    ("environment", "schedule"),
+    [
+        ({}, "*/5 * * * *"),
+        ({"REKINDLE_INGEST_SCHEDULE": "* * * * *"}, "* * * * *"),
+        ({"REKINDLE_INGEST_SCHEDULE": ""}, None),
+        # a demonstration steps its clock: nothing there runs by itself
+        ({"REKINDLE_CLOCK_FILE": "/somewhere/clock"}, None),
+        ({"REKINDLE_CLOCK_FILE": "/somewhere/clock", "REKINDLE_INGEST_SCHEDULE": "* * * * *"}, "* * * * *"),
+    ],
+)
+def test_when_the_tick_between_two_days_runs(monkeypatch, environment, schedule):
+    for name in ("REKINDLE_INGEST_SCHEDULE", "REKINDLE_CLOCK_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert ListeningSettings().schedule == schedule
 
 
 @pytest.mark.parametrize("dag_id", STRUCTURE)

@@ -91,6 +91,43 @@ def test_ingest_skips_a_day_older_than_the_newest_finished_one(installation, in_
         in_run(ingest.load_tables, as_of=TODAY - timedelta(days=1))
 
 
+def test_a_tick_between_two_days_loads_what_arrived_and_is_never_skipped(installation, in_run):
+    # Given a finished day, and an opt-out that arrived after it
+    finish("ingest", TODAY)
+    folder = installation / "landing" / "twilio_inbound" / "2026-03-02"
+    folder.mkdir(parents=True)
+    (folder / "180000000001-0.jsonl").write_text(
+        json.dumps(
+            {
+                "received_at": TODAY.isoformat(),
+                "headers": {"content-type": "application/x-www-form-urlencoded"},
+                "body": "MessageSid=SM1&From=%2B14155550100&Body=STOP",
+            }
+        )
+    )
+    # When a tick runs that Airflow had meant for yesterday
+    counts, told = in_run(ingest.load_arrivals, as_of=TODAY - timedelta(days=1))
+    # Then the opt-out holds, nobody is told, and the day is not finished anew
+    assert (counts["files"], counts["suppressed"]) == (1, 1)
+    assert told == {}
+    with open_warehouse().transaction() as transaction:
+        runs = transaction.query("select activity, as_of from rekindle_state.campaign_runs order by activity")
+    assert runs == [{"activity": "ingest", "as_of": TODAY}, {"activity": "listen", "as_of": TODAY}]
+    assert in_run(ingest.load_arrivals)[0]["files"] == 0
+
+
+def test_the_landing_zone_may_be_any_object_storage_path(installation, in_run, monkeypatch):
+    # Given a store that Airflow reaches through a connection
+    monkeypatch.setenv("REKINDLE_LANDING_ROOT", f"file://{installation}/landing")
+    monkeypatch.setenv("REKINDLE_LANDING_CONN_ID", "landing")
+    monkeypatch.setenv("AIRFLOW_CONN_LANDING", json.dumps({"conn_type": "generic"}))
+    folder = installation / "landing" / "app_events" / "2026-03-02"
+    folder.mkdir(parents=True)
+    call = json.dumps({"type": "track", "userId": "u", "event": "log_in", "messageId": "m"})
+    (folder / "1.jsonl").write_text(json.dumps({"received_at": TODAY.isoformat(), "body": call}))
+    assert in_run(ingest.load_arrivals)[0]["app_events"] == 1
+
+
 def test_a_campaign_skips_a_day_older_than_the_newest_finished_one(installation, in_run):
     finish("freeze_cohort", TODAY, CAMPAIGN)
     with pytest.raises(AirflowSkipException, match="the warehouse stands at"):

@@ -37,6 +37,22 @@ ACTIVATION_COLUMNS = {
         ("kind", "VARCHAR"),
         ("occurred_at", "TIMESTAMP"),
     ],
+    "sync_reactivation_events": [
+        ("event_id", "VARCHAR"),
+        ("lead_id", "VARCHAR"),
+        ("campaign_id", "VARCHAR"),
+        ("step_id", "VARCHAR"),
+        ("entry_id", "VARCHAR"),
+        ("message_id", "VARCHAR"),
+        ("variant", "VARCHAR"),
+        ("channel", "VARCHAR"),
+        ("event_type", "VARCHAR"),
+        ("kind", "VARCHAR"),
+        ("days_after_touch", "DOUBLE"),
+        ("is_first_of_entry", "BOOLEAN"),
+        ("touched_at", "TIMESTAMP"),
+        ("event_at", "TIMESTAMP"),
+    ],
 }
 
 
@@ -108,11 +124,37 @@ def test_as_of_is_a_var_too_and_its_zone_counts(warehouse, day):
     warehouse.see(("before", "login", day(0) - timedelta(seconds=1)))
     warehouse.see(("at", "login", day(0)))
     six_pm_utc = "as_of: 2026-03-01T19:00:00+01:00"
-    warehouse.build((None, ["run", "--select", "+int_lead_activity_aggregated", "--vars", six_pm_utc]))
+    warehouse.build(
+        (
+            None,
+            [
+                "build",
+                "--exclude",
+                "resource_type:test",
+                "resource_type:unit_test",
+                "--select",
+                "+int_lead_activity_aggregated",
+                "--vars",
+                six_pm_utc,
+            ],
+        )
+    )
     assert warehouse.rows("select lead_id from rekindle_intermediate.int_lead_activity_aggregated") == [("before",)]
 
 
 def test_without_as_of_dbt_says_how_to_set_it(warehouse):
-    [outcome] = warehouse.run((None, ["run", "--select", "+int_lead_activity_aggregated"]))
+    [outcome] = warehouse.run(
+        (
+            None,
+            [
+                "build",
+                "--exclude",
+                "resource_type:test",
+                "resource_type:unit_test",
+                "--select",
+                "+int_lead_activity_aggregated",
+            ],
+        )
+    )
     assert "int_lead_activity_aggregated" in outcome.trouble
     assert "set REKINDLE_AS_OF" in outcome.messages["int_lead_activity_aggregated"]

@@ -41,7 +41,7 @@ def test_an_average_lead_crosses_once_between_75_and_95_days_and_only_the_last_w
         "select score_contributions, cold_score from rekindle_activation.sync_cold_leads order by lead_id limit 1"
     )
     points = json.loads(contributions)
-    assert set(points) == {"last_seen", "log_in", "email_click", "email_open", "key_action", "support"}
+    assert set(points) == {"last_seen", "log_in", "email_click", "email_open", "key_action", "habit", "support"}
     assert points["last_seen"] == max(points.values())
     assert sum(points.values()) == pytest.approx(score, abs=0.05)
 
@@ -52,7 +52,7 @@ def test_the_first_run_dates_crossings_as_daily_runs_would_have(
     # Given leads of every kind of history, none of whom does anything during the days that are compared
     chance = random.Random(7)
     leads = [
-        (f"lead-{number:03d}", chance.uniform(50, 90), chance.random(), chance.random() < 0.4) for number in range(150)
+        (f"lead-{number:03d}", chance.uniform(50, 90), chance.random(), chance.random() < 0.4) for number in range(200)
     ]
     daily, late = new_warehouse("daily"), new_warehouse("late")
     for warehouse in (daily, late):

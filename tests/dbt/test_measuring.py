@@ -159,7 +159,9 @@ def life_sign_of(story: Story) -> str:
 def test_counts_rates_and_interval_are_those_of_a_count_by_hand(told, stories, day, data_only):
     as_of = day(75)
     # Given the day's staging views, which the scores are built on before anything is measured
-    told.build((as_of, ["run", "--select", "path:models/staging"]))
+    told.build(
+        (as_of, ["run", "--select", "path:models/staging"]), (as_of, [*data_only, "--select", "tag:score_rules"])
+    )
     told.build((as_of, [*data_only, "--select", "tag:measure"]))
 
     # Then the campaign's row is the count of the stories that had begun
@@ -221,6 +223,20 @@ def test_counts_rates_and_interval_are_those_of_a_count_by_hand(told, stories, d
         )
     ]
 
+    # And every return within 30 days of a message is told with that message, current without another run
+    [(events, entries, first_ones)] = told.rows(
+        "select count(*), count(distinct entry_id), sum(case when is_first_of_entry then 1 else 0 end) "
+        "from rekindle_activation.sync_reactivation_events"
+    )
+    returned = [
+        story
+        for story in stories
+        if story.arm == "treatment"
+        and story.life_sign_after is not None
+        and timedelta(0) < story.life_sign_after <= timedelta(days=30)
+    ]
+    assert (events, entries, first_ones) == (len(returned), len(returned), len(returned))
+
     # And measuring the same day again changes nothing
     before = told.rows("select * from rekindle_marts.fct_journey_entries order by entry_id")
     told.build((as_of, ["run", "--selector", "measure"]))
@@ -274,3 +290,39 @@ def test_suppressed_addresses_are_current_without_another_run(warehouse, day, da
     assert warehouse.rows("select address_hash, channel, reason from rekindle_marts.suppressed_addresses") == [
         ("one", "email", "complained")
     ]
+
+
+def test_a_scanners_click_is_kept_and_told_apart_and_warms_nobody(warehouse, day, daily_score, data_only):
+    warehouse.insert("rekindle_raw.users", [{"user_id": lead} for lead in ("person", "scanner")])
+    warehouse.insert(
+        "rekindle_state.messages",
+        [
+            {"message_id": lead, "lead_id": lead, "channel": "email", "accepted_at": day(-1), "planned_at": day(-1)}
+            for lead in ("person", "scanner")
+        ],
+    )
+    delivered = {"event_type": "delivered", "provider": "sendgrid", "occurred_at": day(-1)}
+    clicked = {"event_type": "clicked", "provider": "rekindle", "is_human": True}
+    warehouse.insert(
+        "rekindle_state.message_events",
+        [
+            {**delivered, "event_key": "d1", "message_id": "person"},
+            {**delivered, "event_key": "d2", "message_id": "scanner"},
+            {**clicked, "event_key": "c1", "message_id": "person", "occurred_at": day(-1) + timedelta(hours=2)},
+            # with a browser's name, two seconds after delivery
+            {**clicked, "event_key": "c2", "message_id": "scanner", "occurred_at": day(-1) + timedelta(seconds=2)},
+        ],
+    )
+    warehouse.build((day(0), daily_score), (day(0), [*data_only, "--select", "tag:measure"]))
+    assert warehouse.rows("select lead_id, is_human, reasons from rekindle_marts.fct_engagements order by lead_id") == [
+        ("person", True, "no_open"),
+        ("scanner", False, "too_soon, no_open"),
+    ]
+    for table, column in (
+        ("rekindle_intermediate.int_lead_activity_aggregated", "last_email_click_at"),
+        ("rekindle_marts.fct_messages", "first_clicked_at"),
+    ):
+        assert dict(warehouse.rows(f"select lead_id, {column} from {table}")) == {
+            "person": day(-1) + timedelta(hours=2),
+            "scanner": None,
+        }

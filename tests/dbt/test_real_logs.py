@@ -94,9 +94,9 @@ def test_an_online_shop(warehouse, daily_score):
     warehouse.build((as_of, daily_score))
     sizes = cohort_sizes(warehouse)
     assert len(sizes) == 7 and all(10 <= size <= 60 for size in sizes), sizes
-    # one kind of event only: the score can not order better than recency, nor may it order worse
+    # one kind of event only: all that can tell leads apart beside recency is how often they came
     score, recency = areas(warehouse, as_of, 0, 10_000)
-    assert score == pytest.approx(recency, abs=0.001) and score > 0.8
+    assert score > recency + 0.001 and score > 0.8
 
 
 @pytest.mark.skipif(not CROSS_VALIDATED.exists(), reason=f"the log is not at {CROSS_VALIDATED}")

@@ -140,6 +140,26 @@ def test_check_agrees(lived):
     assert done.stdout.count("holds") == 10
 
 
+def test_what_happened_and_what_comes_can_be_asked(lived):
+    warehouse = {"REKINDLE_WAREHOUSE_PATH": str(lived.warehouse)}
+    ((lead,),) = lived.query(
+        "select lead_id from rekindle_state.messages where channel = 'email' and accepted_at is not null"
+        " order by lead_id limit 1"
+    )
+    told = lived.rekindle("explain", lead, **warehouse)
+    assert told.returncode == 0, told.stderr
+    assert "email of step probe by sendgrid" in told.stdout
+    foreseen = lived.rekindle("plan", "cold_lead_reengagement", "--as-of", "2099-01-01", **warehouse)
+    assert foreseen.returncode == 0, foreseen.stderr
+    assert "nothing was sent or changed" in foreseen.stdout
+    read = lived.rekindle("preview", "cold_lead_reengagement", lead, **warehouse)
+    assert read.returncode == 0, read.stderr
+    assert "Subject: Did we get in your way?" in read.stdout
+    unknown = lived.rekindle("preview", "cold_lead_reengagment", **warehouse)
+    assert unknown.returncode == 2
+    assert "Did you mean `cold_lead_reengagement`?" in unknown.stderr
+
+
 def test_every_bad_row_is_kept_with_its_file_row_and_column(lived, given):
     rejects = lived.query("select source_file, source_row, column_name, reason from rekindle_raw.rejects")
     assert set(rejects) == given["faults"]

@@ -1,128 +1,124 @@
-"""A dispatcher killed with SIGKILL anywhere: nothing is sent twice, nothing is lost, the ledger tells what happened.
-
-`REKINDLE_FAULT_ROUNDS` sets how many random kills are added for each channel (6 by default).
-"""
+"""A dispatcher killed with SIGKILL anywhere: nothing is sent twice, nothing is lost, the ledger tells what happened."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
-import time
+from datetime import timedelta
 
 import pytest
 
-ROUNDS = int(os.environ.get("REKINDLE_FAULT_ROUNDS", "6"))
+from rekindle.chaos.attempt import WAREHOUSE_FAILED
+from rekindle.chaos.ground import SENDING
+from rekindle.chaos.jobs import Deed, Fate
+from rekindle.chaos.places import BOUNDARIES, FREE_OF_THE_WAREHOUSE, Place
+from rekindle.vocabulary import Channel
 
 
-@pytest.mark.parametrize("channel", ["email", "sms"])
-def test_a_death_at_every_boundary_duplicates_and_loses_nothing(battlefield, channel, every_boundary, monkeypatch):
-    batches = battlefield.plan(4 * len(every_boundary), channel, 4, monkeypatch)
-    for batch_id, die_at in zip(batches, every_boundary, strict=False):
-        battlefield.dispatch(batch_id, die_at=die_at)
-    assert battlefield.deaths["killed"] >= 0.6 * len(every_boundary)  # a batch with few treated has fewer chunks
-    battlefield.resume()
-    battlefield.settle()
-    battlefield.verdict()
-    assert len(battlefield.accepted()) > len(battlefield.world.messages()) / 2
+def test_death_again_and_again_on_one_batch_still_sends_each_message_once(ground, verdict):
+    ground.populate(24)
+    (batch_id,) = ground.plan(Channel.EMAIL, 100)
+    places = [place for place in BOUNDARIES if place not in (Place.DURING_CALL, Place.ACCEPTED)]
+    for place in places:
+        ground.dispatch(batch_id, channel=Channel.EMAIL, fate=Fate(deed=Deed.KILL, place=place))
+        ground.lease_ends()
+    assert ground.counts.killed == len(places)
+    verdict(ground)
 
 
-@pytest.mark.parametrize("channel", ["email", "sms"])
-def test_deaths_at_random_moments_duplicate_and_lose_nothing(battlefield, channel, monkeypatch):
-    dice = random.Random(f"{channel} {ROUNDS}")
-    battlefield.chunk_size = 1
-    batches = battlefield.plan(6 * ROUNDS, channel, 6, monkeypatch)
-    for batch_id in batches:
-        battlefield.kill_later(batch_id, dice.uniform(0.0, 0.4))
-    assert battlefield.deaths["killed"] >= len(batches) / 3
-    battlefield.resume()
-    battlefield.settle()
-    battlefield.verdict()
+@pytest.mark.parametrize("channel", list(Channel))
+def test_a_zombie_that_wakes_anywhere_sends_nothing_that_another_took_over(ground, verdict, channel):
+    """It wakes after its lease, and to a clock that says that the lease never ended."""
+    ground.populate(10 * len(FREE_OF_THE_WAREHOUSE), [channel])
+    if channel is Channel.SMS:
+        ground.plan(Channel.EMAIL, 100)
+    batches = ground.plan(channel, 8)
+    taken_over = 0
+    for batch_id, place in zip(batches, FREE_OF_THE_WAREHOUSE, strict=False):
+        zombie = ground.start(batch_id, channel=channel, fate=Fate(deed=Deed.FREEZE, place=place))
+        assert ground.freezes(zombie)
+        ground.lease_ends()
+        before = len(ground.accepted())
+        ground.dispatch(batch_id, channel=channel)
+        taken_over += len(ground.accepted()) - before
+        ground.set_clock_back(timedelta(minutes=20))
+        os.kill(zombie.pid, signal.SIGCONT)
+        assert ground.wait(zombie) == 0
+    assert taken_over > len(FREE_OF_THE_WAREHOUSE)
+    verdict(ground)
 
 
-def test_death_again_and_again_on_one_batch_still_sends_each_message_once(battlefield, every_boundary, monkeypatch):
-    (batch_id,) = battlefield.plan(24, "email", 100, monkeypatch)
-    for die_at in (
-        "before commit 1",
-        "after commit 1",
-        "before commit 2",
-        "after commit 2",
-        "after call 1",
-        "before call 2",
-        "after commit 3",
-        "before commit 5",
-    ):
-        battlefield.dispatch(batch_id, die_at=die_at)
-        battlefield.lease_ends()
-    battlefield.resume()
-    battlefield.settle()
-    battlefield.verdict()
-    assert battlefield.deaths["killed"] == 8
+@pytest.mark.parametrize("channel", list(Channel))
+def test_attempts_at_once_on_one_batch_share_nothing(ground, verdict, channel):
+    ground.populate(30, [channel])
+    if channel is Channel.SMS:
+        ground.plan(Channel.EMAIL, 100)
+    (batch_id,) = ground.plan(channel, 100)
+    for attempt in [ground.start(batch_id, channel=channel) for _ in range(3)]:
+        assert ground.wait(attempt) == 0
+    sent = len(ground.accepted())
+    assert sent == sum(row["status"] == "accepted" for row in ground.ledger()) > 20
+    verdict(ground)
 
 
-@pytest.mark.parametrize("channel", ["email", "sms"])
-@pytest.mark.parametrize("fault", ["timeout_after", "slow"])
-def test_death_during_the_call_is_settled_by_proof(battlefield, channel, fault, monkeypatch):
-    """Killed while the provider has the request: accepted before the death, or even after it."""
-    (batch_id,) = battlefield.plan(3, channel, 100, monkeypatch)
-    battlefield.faults({"kind": fault, "seconds": 1.0, "count": 1})
-    pid = battlefield.start(batch_id)
-    if fault == "timeout_after":
-        battlefield.until_accepted(1)
-    else:
-        battlefield.until_attempting()
-    os.kill(pid, signal.SIGKILL)
-    assert battlefield.wait(pid) == -signal.SIGKILL
-    time.sleep(1.2)  # the provider works on, whoever is dead
-    battlefield.resume()
-    battlefield.settle()
-    battlefield.verdict()
+def test_a_warehouse_that_fails_between_call_and_record_leaves_the_truth_unknown(ground, verdict):
+    """No byte can be written any more, and: somebody else holds the file for longer than the attempt waits."""
+    ground.populate(12)
+    full, locked, *_ = ground.plan(Channel.EMAIL, 4)
+    fill = Fate(deed=Deed.FILL_DISK, place=Place.AFTER_CALL)
+    assert ground.dispatch(full, channel=Channel.EMAIL, fate=fill) == WAREHOUSE_FAILED
+    freeze = Fate(deed=Deed.FREEZE, place=Place.AFTER_CALL)
+    attempt = ground.start(locked, channel=Channel.EMAIL, fate=freeze, patience=0.2)
+    assert ground.freezes(attempt)
+    let_go = ground.hold_warehouse()
+    os.kill(attempt.pid, signal.SIGCONT)
+    assert ground.wait(attempt) == WAREHOUSE_FAILED
+    let_go()
+    struck = {message.message_id for message in ground.accepted()}
+    assert struck and {row["status"] for row in ground.ledger() if row["message_id"] in struck} == {"attempting"}
+    ground.lease_ends()
+    assert {row["status"] for row in ground.ledger() if row["message_id"] in struck} == {"unknown"}
+    verdict(ground)
+    assert {row["status"] for row in ground.ledger() if row["message_id"] in struck} <= {"delivered", "undelivered"}
 
 
-def test_an_opt_out_heard_between_the_death_and_the_resumption_is_kept(battlefield, monkeypatch):
-    (batch_id,) = battlefield.plan(12, "email", 100, monkeypatch)
-    battlefield.dispatch(batch_id, die_at="before call 2")
-    world = battlefield.world
-    sent = {message["message_id"] for message in battlefield.accepted()}
-    unsent = [row for row in world.messages() if row["status"] == "claimed"]
-    for row in unsent[:2]:
-        world.suppress(row["address_hash"], "email", "unsubscribed")
-    (active,) = (lead for lead in battlefield.leads if lead.lead_id == unsent[2]["lead_id"])
-    world.sign_of_life(active, world.at(0.005))
-    world.advance(0.01)
-    battlefield.resume()
-    later = {message["message_id"] for message in battlefield.accepted()} - sent
-    assert later
-    assert not later & {row["message_id"] for row in unsent[:3]}
-    battlefield.settle()
-    battlefield.verdict()
+def test_an_opt_out_heard_between_the_death_and_the_resumption_is_kept(ground, verdict):
+    ground.populate(12)
+    (batch_id,) = ground.plan(Channel.EMAIL, 100)
+    ground.dispatch(batch_id, channel=Channel.EMAIL, fate=Fate(deed=Deed.KILL, place=Place.BEFORE_CALL, nth=2))
+    sent = {message.message_id for message in ground.accepted()}
+    gone, back, *others = [row for row in ground.ledger() if row["status"] == "claimed"]
+    ground.opts_out(gone)
+    ground.comes_back(back)
+    verdict(ground)
+    later = {message.message_id for message in ground.accepted()} - sent
+    assert later == {row["message_id"] for row in others}
 
 
-@pytest.mark.parametrize("channel", ["email", "sms"])
-def test_two_attempts_at_once_on_one_batch_share_nothing(battlefield, channel, monkeypatch):
-    battlefield.chunk_size = 5
-    (batch_id,) = battlefield.plan(30, channel, 100, monkeypatch)
-    pids = [battlefield.start(batch_id, run_id=f"run {number}") for number in range(3)]
-    for pid in pids:
-        assert battlefield.wait(pid) == 0
-    battlefield.resume()
-    battlefield.settle()
-    battlefield.verdict()
+def test_a_window_that_closes_on_a_frozen_attempt_stays_closed(ground, verdict):
+    ground.populate(8)
+    (batch_id,) = ground.plan(Channel.EMAIL, 100)
+    frozen = ground.start(batch_id, channel=Channel.EMAIL, fate=Fate(deed=Deed.FREEZE, place=Place.AFTER_CLAIM))
+    assert ground.freezes(frozen)
+    ground.clock.step_to(ground.clock.now() + timedelta(hours=13))
+    os.kill(frozen.pid, signal.SIGCONT)
+    assert ground.wait(frozen) == 0
+    assert ground.accepted() == []
+    verdict(ground)
+    assert {row["status"] for row in ground.ledger()} == {"expired", "withheld"}
 
 
-@pytest.mark.parametrize("channel", ["email", "sms"])
-def test_a_zombie_that_wakes_after_its_lease_sends_nothing_that_another_took_over(battlefield, channel, monkeypatch):
-    battlefield.chunk_size = 1
-    (batch_id,) = battlefield.plan(8, channel, 100, monkeypatch)
-    battlefield.faults({"kind": "timeout_after", "seconds": 1.0, "count": 1, "skip": 1})
-    pid = battlefield.start(batch_id)
-    battlefield.until_accepted(2)
-    os.kill(pid, signal.SIGSTOP)  # it hangs between its second call and the record
-    battlefield.lease_ends()
-    for open_batch in battlefield.open_batches():
-        battlefield.dispatch(open_batch)
-    os.kill(pid, signal.SIGCONT)
-    battlefield.wait(pid)
-    battlefield.resume()
-    battlefield.settle()
-    battlefield.verdict()
+def test_a_request_that_outlives_its_sender_is_proved_by_the_webhook(ground, verdict):
+    """Accepted only after the process that asked for it was dead."""
+    ground.populate(6)
+    (batch_id,) = ground.plan(Channel.EMAIL, 100)
+    ground.chunk_size = 100
+    ground.faults({"kind": "timeout_after", "endpoint": SENDING[Channel.EMAIL], "seconds": 2.0})
+    attempt = ground.start(batch_id, channel=Channel.EMAIL)
+    while not ground.record_size():
+        pass
+    os.kill(attempt.pid, signal.SIGKILL)
+    ground.wait(attempt, accepted_since=0)
+    assert ground.counts.kills == {(Channel.EMAIL, Place.ACCEPTED): 1}
+    verdict(ground)
+    assert len(ground.accepted()) == sum(row["arm"] == "treatment" for row in ground.ledger())

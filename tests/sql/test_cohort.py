@@ -122,6 +122,64 @@ def test_a_chain_of_shared_addresses_that_enters_on_one_day_is_in_one_arm(new_wo
     assert world.verdicts()[7].violations == 0
 
 
+def becomes(world, lead, **columns):
+    """The company's table says something else of a lead from now on."""
+    changes = ", ".join(f"{name} = ${name}" for name in columns)
+    world.execute(
+        f"update rekindle_activation.sync_lead_contacts set {changes} where lead_id = $lead_id",
+        lead_id=lead.lead_id,
+        **columns,
+    )
+
+
+def two_people_in_two_arms(world):
+    """One treated, one held out, both through with it."""
+    treated, held = world.lead(lead_id="treated", person_id="t"), world.lead(lead_id="held", person_id="h")
+    world.freeze(0)
+    for table in ("journey_entries", "journey_state"):
+        world.execute(f"update rekindle_state.{table} set arm = 'holdout' where lead_id = 'held'")
+    for lead in (treated, held):
+        world.sign_of_life(lead, world.at(0.1))
+    world.advance(0.5)
+    return treated, held
+
+
+def each_time(world):
+    return world.campaign_with(enter={"activation_model": "sync_cold_leads", "re_entry": "each_time"})
+
+
+def test_two_people_who_turn_out_to_be_one_are_held_out_from_then_on_and_nobody_is_blamed(world):
+    treated, held = two_people_in_two_arms(world)
+    becomes(world, held, person_id="t", email=treated.email, email_hash=treated.email_hash)
+    world.crosses_again(treated, on=1, person_id="t")
+    world.crosses_again(held, on=1, person_id="t")
+    assert world.freeze(1, each_time(world)) == 1
+    newest = world.query("select arm from rekindle_state.journey_entries order by entered_at desc")[0]
+    assert newest["arm"] == "holdout"
+    assert world.broken() == {}
+
+
+def test_two_who_come_to_share_an_address_and_enter_on_one_day_are_held_out_both(world):
+    treated, held = two_people_in_two_arms(world)
+    for lead in (treated, held):
+        becomes(world, lead, phone="+14155550777", phone_hash="shared")
+    world.crosses_again(treated, on=1, person_id="t")
+    world.crosses_again(held, on=1, person_id="h")
+    assert world.freeze(1, each_time(world)) == 2
+    on = world.at(1).date()
+    later = world.values("select arm from rekindle_state.journey_entries where cohort_date = $on", on=on)
+    assert later == ["holdout", "holdout"]
+
+
+def test_who_turns_out_to_be_somebody_under_way_does_not_enter_beside_her(world):
+    under_way = world.lead(person_id="one")
+    world.freeze(0)
+    other = world.lead(person_id="two", is_cold=False)
+    becomes(world, under_way, person_id="two")
+    world.crosses_again(other, on=1, person_id="two")
+    assert world.freeze(1) == 0
+
+
 def test_no_more_than_the_maximum_cohort_size_enters_also_on_a_re_run(new_world):
     world = new_world(enter={"activation_model": "sync_cold_leads", "maximum_cohort_size": 5})
     world.leads([{} for _ in range(9)])

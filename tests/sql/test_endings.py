@@ -134,7 +134,18 @@ def test_a_configuration_code_ends_nobody(world, texted, code):
     assert world.values("select address_hash from rekindle_state.suppressions") == []
 
 
-@pytest.mark.parametrize("code", ["30003", "30008", "30017", None])
+@pytest.mark.parametrize("code", ["99999", None, "30008", "30046", "30410", "30025"])
+def test_a_code_nobody_knows_or_that_proves_nothing_is_only_counted(world, texted, code):
+    lead, message = texted
+    line = world.text_status(message["message_id"], "undelivered", world.at(0.1), lead.phone, code)
+    world.land("twilio_status", line)
+    assert exit_of(world, lead) is None
+    assert world.values("select address_hash from rekindle_state.suppressions") == []
+    assert world.message(lead)["status"] == "undelivered"
+    assert world.broken() == {}
+
+
+@pytest.mark.parametrize("code", ["30003", "30017"])
 def test_a_text_that_did_not_arrive_ends_as_failed_and_suppresses_nobody(world, texted, code):
     lead, message = texted
     line = world.text_status(message["message_id"], "undelivered", world.at(0.1), lead.phone, code)

@@ -147,6 +147,133 @@ def test_when_a_message_settled_does_not_depend_on_the_order(world_module, maile
     assert stories[0]["details"] == stories[1]["details"]
 
 
+_ARRIVAL = "received_at, landing_file, recorded_at"
+#: Everything that events decide. Which delivery came first is no business of the state.
+DECIDED = {
+    "messages": "select * from rekindle_state.messages order by message_id",
+    "events": f"select * exclude ({_ARRIVAL}) from rekindle_state.message_events order by event_key",
+    "foreign": f"select * exclude ({_ARRIVAL}) from rekindle_state.foreign_events order by event_key",
+    "suppressions": "select * exclude (recorded_at) from rekindle_state.suppressions order by all",
+    "journeys": "select * from rekindle_state.journey_state order by entry_id",
+    "transitions": "select * exclude (run_id) from rekindle_state.journey_transitions order by entry_id, sequence",
+}
+
+
+def tell_as_delivered(world_module, template, folder, deliveries, cuts, runs=1):
+    """Land each delivery (number of the story, fresh provider id) in files cut at random; what was decided then."""
+    path, leads, messages = template
+    world = world_module.World(folder, path)
+    world.now(1)
+    said = everything_said(world, leads, messages)
+    strange = world.mail_event("somebody else's", "delivered", world.at(0.3), "stranger@mail.example")
+    said.append(("sendgrid_events", world.line(world.at(0.9), json.dumps([strange]))))
+    files = [[]]
+    for position, (number, fresh) in enumerate(deliveries):
+        stream, line = said[number]
+        if stream == "sendgrid_events":
+            (event,) = json.loads(line["body"])
+            line = line | {"body": json.dumps([event | {"sg_event_id": f"fresh-{fresh}"}])}
+        if position in cuts:
+            files.append([])
+        files[-1].append((stream, line))
+    each = -(-len(files) // runs)
+    for first in range(0, len(files), each):
+        for lines in files[first : first + each]:
+            for stream in dict.fromkeys(stream for stream, _ in lines):
+                world.land(stream, *(line for of, line in lines if of == stream))
+        world.ingest(1)
+    found = {name: world.query(sql) for name, sql in DECIDED.items()}
+    broken = world.broken()
+    world.let_go()
+    return found, broken
+
+
+deliveries = st.lists(st.integers(1, 46), min_size=12, max_size=12).flatmap(
+    lambda times: st.tuples(
+        st.just([number for number, often in enumerate(times) for _ in range(often)]),
+        st.randoms(use_true_random=False),
+        st.sets(st.integers(1, max(sum(times) - 1, 1)), max_size=12),
+        st.integers(1, 3),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def told_once(world_module, mailed_template, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("once") / "world"
+    return tell_as_delivered(world_module, mailed_template, folder, [(number, number) for number in range(12)], ())
+
+
+@settings(max_examples=14, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(delivery=deliveries)
+def test_delivered_up_to_46_times_in_any_order_and_files_is_as_good_as_once_in_order(
+    world_module, mailed_template, told_once, tmp_path_factory, delivery
+):
+    numbers, dice, cuts, runs = delivery
+    dice.shuffle(numbers)
+    found, broken = tell_as_delivered(
+        world_module,
+        mailed_template,
+        tmp_path_factory.mktemp("many") / "world",
+        [(number, position) for position, number in enumerate(numbers)],
+        cuts,
+        runs,
+    )
+    once, _ = told_once
+    assert len(once["foreign"]) == 1
+    assert len(once["events"]) == 11
+    for what in DECIDED:
+        if runs == 1 or what not in ("journeys", "transitions"):  # an entry ends by what was known when it ended
+            assert found[what] == once[what], what
+    assert broken == {}
+    assert all(journey["stage"] == "exited" for journey in found["journeys"])
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_refusals_in_the_same_second_settle_the_same_whichever_is_heard_first(new_world, order):
+    world = new_world()
+    lead = world.lead()
+    world.tick(0)
+    message = world.message(lead)["message_id"]
+    said = [
+        world.mail_event(message, "bounce", world.at(0.1), lead.email, type="bounce", status="5.1.1"),
+        world.mail_event(message, "dropped", world.at(0.1), lead.email, reason="Bounced Address"),
+    ]
+    world.now(1)
+    for number in order:
+        world.land_mail_events(said[number])
+        world.ingest(1)
+    assert world.message(lead)["error_code"] == "5.1.1"
+
+
+def test_events_that_are_not_ours_are_counted_and_kept_apart(world):
+    lead = world.lead()
+    world.tick(0)
+    message = world.message(lead)["message_id"]
+    strangers = [
+        world.mail_event("somebody else's", name, world.at(0.5), "stranger@mail.example")
+        for name in ("processed", "delivered", "open", "click")
+    ]
+    strangers[0].pop("rk_message_id")  # another tool's mail through the same account
+    strangers.append(strangers[0] | {"sg_event_id": "again"})
+    ours = world.mail_event(message, "delivered", world.at(0.1), lead.email)
+    # whoever wrote the message it answers, a person's no counts
+    stop = world.mail_event("somebody else's", "unsubscribe", world.at(0.6), "stranger@mail.example")
+    world.now(1)
+    world.land_mail_events(*strangers, ours, stop)
+    counts = world.ingest(1)
+    assert (counts["elements"], counts["new_events"], counts["foreign_events"]) == (7, 2, 4)
+    assert sorted(world.values("select provider_event from rekindle_state.foreign_events")) == [
+        *("click", "delivered", "open", "processed")
+    ]
+    assert sorted(world.values("select provider_event from rekindle_state.message_events")) == [
+        *("delivered", "unsubscribe")
+    ]
+    assert world.values("select reason from rekindle_state.suppressions") == ["unsubscribed"]
+    world.land_mail_events(*strangers)
+    assert world.ingest(1)["foreign_events"] == 0
+
+
 def test_one_suppression_row_stands_for_an_address_and_channel(world):
     lead = world.lead()
     world.tick(0)

@@ -141,6 +141,30 @@ def test_3_a_send_to_an_opted_out_person_is_seen(lived, reason, address, seen):
     assert set(lived.broken()) == ({3} if seen else set())
 
 
+def test_3_a_dead_number_that_says_stop_after_the_mail_blames_nobody(new_world):
+    world = new_world(enter={"activation_model": "sync_cold_leads", "re_entry": "each_time"})
+    lead = world.lead(consents=("email", "sms"))
+    world.tick(0)
+    world.tick(3)
+    text = next(row for row in world.messages(lead) if row["channel"] == "sms")
+    world.now(4)
+    world.land("twilio_status", world.text_status(text["message_id"], "undelivered", world.at(4), lead.phone, "30005"))
+    world.tick(4)
+    assert world.state(lead)["exit_reason"] == "invalid_phone"
+    world.crosses_again(lead, on=8)
+    world.tick(8)  # a mail: the number is dead, not she
+    assert world.messages(lead)[-1]["status"] == "accepted"
+    world.now(9)
+    world.land("twilio_inbound", world.inbound_text(lead.phone, "STOP", world.at(9)))
+    world.tick(9)
+    assert world.values("select reason from rekindle_state.suppressions") == ["unsubscribed"]
+    assert world.broken() == {}
+    world.execute(
+        f"update {STATE}.messages set claimed_at = $at where claimed_at = $then", at=world.at(9), then=world.at(8)
+    )
+    assert set(world.broken()) == {3}
+
+
 @pytest.mark.parametrize(
     "change",
     ["attempting_at = window_opens_at - interval 1 second", "attempting_at = expires_at", "time_zones = null"],
@@ -183,6 +207,36 @@ def test_6_two_active_entries_of_one_person_are_seen(lived):
 )
 def test_7_a_leak_of_the_holdout_is_seen(lived, sql):
     breaks(lived, 7, sql)
+
+
+@pytest.mark.parametrize("identity", ["lead_id", "person_id", "email_hash", "phone_hash"])
+@pytest.mark.parametrize("arms", [("holdout", "treatment"), ("treatment", "holdout"), ("holdout", "holdout")])
+def test_7_an_arm_is_judged_by_what_was_known_at_entry(world, identity, arms):
+    """Who is known to be the same keeps the arm; who turns out to be the same only later is not blamed."""
+    for day, arm in enumerate(arms):
+        world.lead(on=day)
+        world.freeze(day)
+        world.execute(
+            f"update {STATE}.journey_entries set arm = $arm where entered_at = $at", arm=arm, at=world.at(day)
+        )
+    assert world.verdicts()[7].holds
+    world.execute(f"update {STATE}.journey_entries set {identity} = 'one'")
+    assert world.verdicts()[7].holds is (arms[0] == arms[1])
+
+
+def test_7_of_relatives_in_both_arms_the_next_belongs_to_the_holdout(world):
+    for day, arm in enumerate(["treatment", "holdout", "holdout"]):
+        world.lead(on=day)
+        world.freeze(day)
+        world.execute(
+            f"update {STATE}.journey_entries set arm = $arm where entered_at = $at", arm=arm, at=world.at(day)
+        )
+    # strangers to each other, related to the third
+    world.execute(f"update {STATE}.journey_entries set email_hash = 'e' where entered_at <> $at", at=world.at(1))
+    world.execute(f"update {STATE}.journey_entries set phone_hash = 'p' where entered_at <> $at", at=world.at(0))
+    assert world.verdicts()[7].holds
+    world.execute(f"update {STATE}.journey_entries set arm = 'treatment' where entered_at = $at", at=world.at(2))
+    assert world.verdicts()[7].violations == 1
 
 
 def test_8_an_entry_without_a_state_is_seen(lived):

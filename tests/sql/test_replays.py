@@ -58,6 +58,54 @@ def test_a_whole_day_done_again_changes_no_row_of_any_table(busy, last):
     assert busy.broken() == {}
 
 
+def test_state_wiped_and_rebuilt_from_the_raw_files_is_the_same_state(busy):
+    # Given days in which everything happens, each day's news heard on its own
+    for day in range(5):
+        busy.now(day)
+        say_things(busy, day)
+        busy.tick(day)
+    hashed = next(row["address_hash"] for row in busy.messages() if row["channel"] == "email")
+    busy.land("unsubscribes", busy.unsubscribe(None, hashed, "email", busy.at(4.1)))
+    busy.land("link_clicks", busy.click("never sent", busy.at(4.1)))
+    busy.land("twilio_inbound", busy.inbound_text("+14155550000", "STOP", busy.at(4.2)), {"nonsense": 1})
+    busy.now(5)
+    busy.ingest(5)
+    rebuilt = {
+        "rekindle_raw.webhook_elements": "",
+        "rekindle_raw.dead_letters": "",
+        "rekindle_raw.landing_files": "loaded_as_of, run_id",
+        "rekindle_state.message_events": "recorded_at",
+        "rekindle_state.foreign_events": "recorded_at",
+        "rekindle_state.suppressions": "recorded_at",
+        "rekindle_state.messages": "",
+    }
+
+    def standing():
+        queries = {
+            table: f"select * {f'exclude ({without})' if without else ''} from {table} order by all"
+            for table, without in rebuilt.items()
+        }
+        return {table: busy.query(query) for table, query in queries.items()}
+
+    before = standing()
+    assert all(before.values()), [table for table, rows in before.items() if not rows]
+    # When everything that came in by webhook is forgotten
+    for table in rebuilt:
+        if table != "rekindle_state.messages":
+            busy.execute(f"delete from {table}")
+    busy.execute(
+        "update rekindle_state.messages set status = 'accepted', status_rank = 50, settled_at = null, error_code = null"
+        " where status_rank between 60 and 80"
+    )
+    assert standing() != before
+    # And the same files are read again, all at once
+    counts = busy.ingest(5)
+    # Then it stands where it stood
+    assert counts["files"] == len(before["rekindle_raw.landing_files"])
+    assert standing() == before
+    assert busy.broken() == {}
+
+
 def test_every_task_done_twice_gives_what_once_gives(new_world):
     once, twice = new_world(), new_world()
     for world, times in ((once, 1), (twice, 2)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import string
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import date
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -14,9 +16,12 @@ from rekindle.errors import ConfigurationError
 from rekindle.identity import address_hash
 from rekindle.tokens import (
     CLICK_SALT,
+    CONFIRM_SALT,
     UNSUBSCRIBE_SALT,
     BadToken,
     ClickToken,
+    ConfirmToken,
+    PreferencesToken,
     TokenSigner,
     UnsubscribeToken,
     destination_fault,
@@ -60,6 +65,34 @@ def test_a_click_token_never_unsubscribes_and_the_other_way_round() -> None:
         SIGNER.read_unsubscribe(SIGNER.click(MESSAGE_ID, DESTINATION))
     with pytest.raises(BadToken):
         SIGNER.read_click(SIGNER.unsubscribe(MESSAGE_ID, HASH, "email", "marketing"))
+
+
+CONFIRM = ConfirmToken(MESSAGE_ID, HASH, "email", "marketing,tips", "2026-01", date(2026, 3, 1))
+
+
+def test_the_other_tokens_come_back_as_they_were() -> None:
+    preferences = SIGNER.preferences(MESSAGE_ID, HASH, "sms", "marketing")
+    assert SIGNER.read_preferences(preferences) == PreferencesToken(MESSAGE_ID, HASH, "sms", "marketing")
+    assert SIGNER.read_confirm(SIGNER.confirm(CONFIRM)) == CONFIRM
+
+
+def test_a_token_serves_no_other_purpose() -> None:
+    # The first two hold the very same words; the salt is what keeps them apart
+    made = {
+        "unsubscribe": SIGNER.unsubscribe(MESSAGE_ID, HASH, "email", "marketing"),
+        "preferences": SIGNER.preferences(MESSAGE_ID, HASH, "email", "marketing"),
+        "click": SIGNER.click(MESSAGE_ID, DESTINATION),
+        "confirm": SIGNER.confirm(CONFIRM),
+    }
+    for purpose, other in permutations(made, 2):
+        with pytest.raises(BadToken):
+            getattr(SIGNER, f"read_{purpose}")(made[other])
+
+
+@pytest.mark.parametrize("day", ["", "tomorrow", "2026-02-30", "20260301T00"])
+def test_a_confirmation_without_a_day_is_none(day: str) -> None:
+    with pytest.raises(BadToken):
+        SIGNER.read_confirm(signed(packed("o", "h", "email", "tips", "1", day), CONFIRM_SALT))
 
 
 def test_keys_rotate() -> None:

@@ -23,9 +23,9 @@ messages as (
     where channel = 'email'
 ),
 
-message_events as (
-    select * from {{ source('rekindle_state', 'message_events') }}
-    where occurred_at < {{ as_of_timestamp() }}
+engagements as (
+    select * from {{ ref('int_engagements_scored') }}
+    where is_human and occurred_at < {{ as_of_timestamp() }}
 ),
 
 tickets as (
@@ -47,6 +47,14 @@ events_by_lead as (
             "event_kind = 'key_action' and occurred_at >= " ~ days_after('lead_last_seen_at', -90)
         ) }} as key_actions_in_last_active_90_days,
         {{ count_if("event_kind = 'key_action' and is_purchase") }} as purchases,
+        count(
+            distinct case
+                when
+                    event_kind in ('log_in', 'key_action', 'seen')
+                    and occurred_at > {{ days_after('lead_last_seen_at', -365) }}
+                    then cast(occurred_at as date)
+            end
+        ) as active_days_in_last_active_year,
         {{ dbt.bool_or('is_made_up') }} as is_made_up
     from events
     group by lead_id
@@ -56,21 +64,10 @@ mail_by_lead as (
     select
         messages.lead_id,
         min(case when messages.accepted_at < {{ as_of_timestamp() }} then messages.accepted_at end) as first_mailed_at,
-        max(
-            case
-                when message_events.event_type = 'clicked' and message_events.is_human
-                    then message_events.occurred_at
-            end
-        ) as last_email_click_at,
-        -- An open that is not known to be a machine's counts, a little.
-        max(
-            case
-                when message_events.event_type = 'opened' and coalesce(message_events.is_human, true)
-                    then message_events.occurred_at
-            end
-        ) as last_email_open_at
+        max(case when engagements.event_type = 'clicked' then engagements.occurred_at end) as last_email_click_at,
+        max(case when engagements.event_type = 'opened' then engagements.occurred_at end) as last_email_open_at
     from messages
-    left join message_events on messages.message_id = message_events.message_id
+    left join engagements on messages.message_id = engagements.message_id
     group by messages.lead_id
 ),
 
@@ -115,6 +112,7 @@ joined as (
         coalesce(events_by_lead.key_actions, 0) as key_actions,
         coalesce(events_by_lead.key_actions_in_last_active_90_days, 0) as key_actions_in_last_active_90_days,
         coalesce(events_by_lead.purchases, 0) as purchases,
+        coalesce(events_by_lead.active_days_in_last_active_year, 0) as active_days_in_last_active_year,
         coalesce(leads.is_made_up, events_by_lead.is_made_up) as is_made_up
     from lead_ids
     left join leads on lead_ids.lead_id = leads.lead_id

@@ -24,6 +24,7 @@ signals as (
         activity.key_actions,
         activity.key_actions_in_last_active_90_days,
         activity.purchases,
+        activity.active_days_in_last_active_year,
         presets.*,
         {{ days_between('activity.known_since', as_of_timestamp()) }} as known_age_days,
         {{ days_between('activity.last_seen_at', as_of_timestamp()) }} as last_seen_age_days,

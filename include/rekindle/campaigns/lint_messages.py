@@ -57,6 +57,7 @@ _FALSE_ANSWER = re.compile(r"\s*(re|aw|fw|fwd)\s*:", re.IGNORECASE)
 # Stand-ins that can be recognised in a rendered message.
 _TRACKED = "https://tracked.invalid/c/".ljust(LONGEST_TRACKED_LINK, "t")
 _UNSUBSCRIBE = "https://unsubscribe.invalid/u/token"
+_PREFERENCES = "https://preferences.invalid/p/token"
 _COMPANY = Company("C" * MERGE_FIELDS["company_name"].longest, "Postal Address of the Company")
 
 #: The longest a lead's values get: letters in a name; elsewhere the characters that cost two septets.
@@ -126,7 +127,14 @@ def _awkward_leads(campaign: Campaign, uses: Sequence[tuple[_Part, FieldUse]]) -
     for there in itertools.product((True, False), repeat=len(varied)):
         absent = {name for name, is_there in zip(varied, there, strict=True) if not is_there}
         lead = {name: value for name, value in _AWKWARD_LEAD.items() if name not in absent}
-        yield message_context(campaign, lead, _COMPANY, tracked_link=_TRACKED, unsubscribe_link=_UNSUBSCRIBE)
+        yield message_context(
+            campaign,
+            lead,
+            _COMPANY,
+            tracked_link=_TRACKED,
+            unsubscribe_link=_UNSUBSCRIBE,
+            preferences_link=_PREFERENCES,
+        )
 
 
 def _judge_fields(campaign: Campaign, uses: Sequence[tuple[_Part, FieldUse]]) -> Iterator[Finding]:
@@ -192,6 +200,9 @@ def _judge_sms(part: _Part, step: SmsStep, texts: Sequence[RenderedSms]) -> Iter
         yield part.finding(1, "a text must say how to stop it", "Add `Reply STOP to opt out`.")
     if any(_COMPANY.name not in text.body for text in texts):
         yield part.finding(1, "a text must say who it is from", "Begin with `{{ company_name }}: `.")
+    if any(_PREFERENCES in text.body for text in texts):
+        message = "the preference link is too long for a text"
+        yield part.finding(part.line_with("preferences_link"), message, "Leave it out; STOP is the way out of texts.")
     for line, literal in literal_texts(step.template):
         foreign = next((character for character in smart_encode(literal) if not is_gsm7(character)), None)
         if foreign:
@@ -208,6 +219,12 @@ def _judge_sms(part: _Part, step: SmsStep, texts: Sequence[RenderedSms]) -> Iter
         yield part.finding(1, message, "Shorten it, or raise `max_segments`.")
 
 
+def _without_our_links(body: str) -> str:
+    for link in (_TRACKED, _UNSUBSCRIBE, _PREFERENCES):
+        body = body.replace(link, " ")
+    return body
+
+
 def _judge_links(part: _Part, bodies: Sequence[str], *, at_least: int) -> Iterator[Finding]:
     """One tracked link is the one call to action; any other link is not counted, and in a text it is filtered."""
     counts = [body.count(_TRACKED) for body in bodies]
@@ -216,7 +233,7 @@ def _judge_links(part: _Part, bodies: Sequence[str], *, at_least: int) -> Iterat
     if max(counts) > 1:
         message = f"there are {max(counts)} tracked links; a reader can answer one call to action"
         yield part.finding(part.line_with("tracked_link"), message, "Keep one `{{ tracked_link }}`.")
-    others = {link for body in bodies for link in _LINK.findall(body.replace(_TRACKED, " ").replace(_UNSUBSCRIBE, " "))}
+    others = {link for body in bodies for link in _LINK.findall(_without_our_links(body))}
     for link in sorted(others):
         message = f"the link {link} is not tracked, so a click on it is not a sign of life"
         yield part.finding(part.line_with(link.lower()), message, "Use `{{ tracked_link }}`, or leave it out.")

@@ -1,4 +1,4 @@
-"""Reads campaign files. Everything that is wrong, in all files, is reported at once and nothing half-right is returned.
+"""Reads campaign files. Everything that is wrong with them is reported at once and nothing half-right is returned.
 
 DAG files read campaigns every time Airflow parses them, so this imports pydantic, PyYAML and Jinja and nothing heavier.
 """
@@ -54,16 +54,20 @@ def load_with_source(path: Path, templates_root: Path) -> tuple[Campaign, YamlDo
 
 def load_campaigns(folder: Path, templates_root: Path) -> list[Campaign]:
     """Read every campaign of a folder, by id. Raises `InvalidCampaign` with the findings of all files together."""
-    campaigns: list[Campaign] = []
-    findings: list[Finding] = []
-    for path in campaign_files(folder):
-        try:
-            campaigns.append(load_campaign(path, templates_root))
-        except InvalidCampaign as error:
-            findings += error.findings
+    read = list(load_each(folder, templates_root))
+    findings = [finding for _, found in read if isinstance(found, InvalidCampaign) for finding in found.findings]
     if findings:
         raise InvalidCampaign(findings)
-    return campaigns
+    return [found for _, found in read if isinstance(found, Campaign)]
+
+
+def load_each(folder: Path, templates_root: Path) -> Iterator[tuple[Path, Campaign | InvalidCampaign]]:
+    """Every campaign file of a folder with what is in it, or with what is wrong with it: one does not stop another."""
+    for path in campaign_files(folder):
+        try:
+            yield path, load_campaign(path, templates_root)
+        except InvalidCampaign as error:
+            yield path, error
 
 
 def campaign_files(folder: Path) -> list[Path]:

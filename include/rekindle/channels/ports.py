@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from rekindle.errors import RekindleError
-from rekindle.vocabulary import ErrorClass, Exit, LineType, SuppressionReason
+from rekindle.vocabulary import DecisionReason, ErrorClass, Exit, LineType, SuppressionReason
 
 
 class OutcomeKind(StrEnum):
@@ -50,7 +51,10 @@ class OutgoingSms:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one message. `exit` and `suppression` come from the error table; `detail` names nobody."""
+    """What became of one message. `exit` and `suppression` come from the error table; `detail` names nobody.
+
+    `held` and `held_until` say why it never left and when to look again, when the governor and not a provider said no.
+    """
 
     message_id: str
     kind: OutcomeKind
@@ -62,6 +66,8 @@ class Outcome:
     suppression: SuppressionReason | None
     retry_after_seconds: float | None
     detail: str
+    held: DecisionReason | None = None
+    held_until: datetime | None = None
 
 
 class EmailChannel(Protocol):
@@ -73,7 +79,7 @@ class EmailChannel(Protocol):
 
 
 class SmsChannel(Protocol):
-    """Sends text messages, one call each."""
+    """Sends text messages, one call each; several threads may call at once."""
 
     def send(self, sms: OutgoingSms) -> Outcome:
         """What became of the message; network trouble is an outcome, never raised."""

@@ -26,6 +26,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from python_http_client import Client
@@ -71,7 +72,13 @@ class _StayHereClient(Client):
     def _make_request(
         self, opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout: float | None = None
     ) -> Any:
-        return super()._make_request(urllib.request.build_opener(_NoRedirect), request, timeout)
+        return super()._make_request(_opener(), request, timeout)
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Made once: it reads every authority's certificate. Certificates are checked as urllib does by default."""
+    return urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=ssl.create_default_context()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +327,7 @@ def _requests(emails: Sequence[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
         request: list[OutgoingEmail] = []
         size = 0
         for email in group:
-            weight = len(json.dumps(_personalization(email, substituted=True)))
+            weight = _weight(email)
             if request and (len(request) == MAX_PERSONALIZATIONS or size + weight > MAX_REQUEST_BYTES):
                 yield request
                 request, size = [], 0
@@ -330,6 +337,15 @@ def _requests(emails: Sequence[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
             yield request
     for email in single:
         yield [email]
+
+
+def _weight(email: OutgoingEmail) -> int:
+    """Bytes the message takes in a request at most; counted to the byte only if that is a lot."""
+    words = [email.to, email.subject, email.text, email.html or "", email.unsubscribe_url]
+    words += [email.message_id, email.campaign_id, email.step_id, email.lead_id]
+    # JSON writes a character in 6 bytes at worst, and one outside the Basic Multilingual Plane in 12.
+    most = 400 + sum(len(text) * (6 if text.isascii() else 12) for text in words)
+    return most if most * MAX_PERSONALIZATIONS <= MAX_REQUEST_BYTES else len(json.dumps(_personalization(email, True)))
 
 
 def _split(part: list[OutgoingEmail], positions: frozenset[int]) -> list[list[OutgoingEmail]]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class ListedMessage:
 
 
 class TwilioChannel:
-    """Sends texts. Not thread-safe (it remembers the last answer's headers): one channel per thread or task."""
+    """Sends texts. Threads may share one: each gets a client and a connection of its own."""
 
     def __init__(
         self,
@@ -110,7 +111,22 @@ class TwilioChannel:
         self._risk_check = risk_check
         self._clock = clock or SystemClock()
         self._wait = wait
-        self._http, self._client = _client(account, account.base_url, timeout_seconds)
+        self._timeout = timeout_seconds
+        self._own = threading.local()  # the SDK's session is not made for threads, nor are an answer's headers
+
+    @property
+    def _http(self) -> BaseUrlHttpClient:
+        return self._clients()[0]
+
+    @property
+    def _client(self) -> Client:
+        return self._clients()[1]
+
+    def _clients(self) -> tuple[BaseUrlHttpClient, Client]:
+        if not hasattr(self._own, "clients"):
+            self._own.clients = _client(self._account, self._account.base_url, self._timeout)
+        clients: tuple[BaseUrlHttpClient, Client] = self._own.clients
+        return clients
 
     def send(self, sms: OutgoingSms) -> Outcome:
         """What became of one text; see `rekindle.channels.provider_errors` for what a code means."""

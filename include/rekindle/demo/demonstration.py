@@ -25,7 +25,7 @@ from rekindle.clock import SystemClock
 from rekindle.demo.airflow_api import AirflowApi
 from rekindle.demo.outcome import cross_check_table, invariants_table, outcome_report, print_reports, save_reports
 from rekindle.demo.sandbox_api import SandboxApi, cross_check
-from rekindle.demo.stack import EventKinds, Stack, describe_instant, stop_stack
+from rekindle.demo.stack import EventKinds, Stack, describe_instant, refuse_foreign_folder, stop_stack
 from rekindle.demo.story_input import Story, prepare_story
 from rekindle.invariants import check_invariants
 from rekindle.measure.picture import draw_returns
@@ -56,6 +56,7 @@ def demonstrate(wish: Wish, home: Path, console: Console, *, keep_running: bool 
     An earlier demonstration in `home` is kept until the new input has proved usable.
     """
     started = time.monotonic()
+    refuse_foreign_folder(home)
     campaigns = load_campaigns(project_root() / "include" / "campaigns", project_root() / "include" / "templates")
     with TemporaryDirectory(prefix="rekindle-input-") as folder:
         inbox = Path(folder) / "inbox"

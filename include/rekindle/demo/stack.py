@@ -90,10 +90,9 @@ class Stack:
     @classmethod
     def fresh(cls, home: Path) -> Stack:
         """Stop what runs in `home`, empty it, and draw ports and secrets."""
+        refuse_foreign_folder(home)
         stop_stack(home)
-        if home.is_dir() and any(home.iterdir()):
-            if not (home / _MARK).exists() and home != project_root() / ".rekindle":
-                raise StackError(f"{home} is not empty and was not made by `rekindle demo`; name another with --home")
+        if home.is_dir():
             shutil.rmtree(home)
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o700)
@@ -217,6 +216,8 @@ class Stack:
             "REKINDLE_SEGMENT_WRITE_KEYS": self.write_key,
             "REKINDLE_SENDER_NAME": "Example Records",
             "REKINDLE_DAILY_SCHEDULE": "",  # the demonstration steps the days itself
+            "REKINDLE_INGEST_SCHEDULE": "",
+            "REKINDLE_TWILIO_RATE": "1000",  # segments a second: nobody's carrier waits behind the sandbox
             "REKINDLE_LOGIN_EVENTS": ",".join(kinds.login),
             "REKINDLE_KEY_ACTION_EVENTS": ",".join(kinds.key_action),
             "REKINDLE_PASSIVE_EVENTS": ",".join(kinds.passive),
@@ -291,6 +292,13 @@ class EventKinds:
     login: tuple[str, ...]
     key_action: tuple[str, ...]
     passive: tuple[str, ...]
+
+
+def refuse_foreign_folder(home: Path) -> None:
+    """Raise `StackError` if the folder holds something that is not an embedded stack's."""
+    is_ours = (home / _MARK).exists() or home == project_root() / ".rekindle"
+    if home.is_dir() and any(home.iterdir()) and not is_ours:
+        raise StackError(f"{home} is not empty and was not made by `rekindle demo`; name another with --home")
 
 
 def stop_stack(home: Path) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from rekindle.campaigns.models import Campaign, EmailStep, SmsStep
 from rekindle.channels.ports import OutgoingEmail, OutgoingSms
 from rekindle.errors import ConfigurationError
+from rekindle.events.bots import honeypot_of
 from rekindle.rendering.context import Company, message_context
 from rekindle.rendering.render import render_email, render_sms
 from rekindle.tokens import TokenSigner
@@ -51,6 +52,7 @@ class Composer:
             self.company,
             tracked_link=f"{self.public_base_url}/c/{self.signer.click(row['message_id'], self.app_url)}",
             unsubscribe_link=unsubscribe_url,
+            preferences_link=self._preferences_url(row),
         )
         if isinstance(step, EmailStep):
             return self._email(row, step, context, unsubscribe_url)
@@ -59,7 +61,8 @@ class Composer:
         raise ConfigurationError(f"step `{step.step_id}` of {self.campaign.campaign_id} sends nothing any more")
 
     def _email(self, row: Row, step: EmailStep, context: dict[str, object], unsubscribe_url: str) -> Composed:
-        rendered = render_email(step, context)
+        hidden = self.signer.click(row["message_id"], honeypot_of(self.app_url))
+        rendered = render_email(step, context, honeypot_link=f"{self.public_base_url}/c/{hidden}")
         outgoing = OutgoingEmail(
             message_id=row["message_id"],
             campaign_id=row["campaign_id"],
@@ -86,6 +89,10 @@ class Composer:
             validity_seconds=max(1, min(MAXIMUM_VALIDITY, int((row["expires_at"] - now).total_seconds()))),
         )
         return Composed(row["message_id"], outgoing, rendered.body_hash, rendered.segments, row["expires_at"])
+
+    def _preferences_url(self, row: Row) -> str:
+        token = self.signer.preferences(row["message_id"], row["address_hash"], row["channel"], self.campaign.topic)
+        return f"{self.public_base_url}/p/{token}"
 
     def _unsubscribe_url(self, row: Row) -> str:
         token = self.signer.unsubscribe(row["message_id"], row["address_hash"], row["channel"], self.campaign.topic)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from rekindle.events.reader import LandingFile, list_landing_files, read_landing_file
+from rekindle.events.landing_root import (
+    landing_name,
+    landing_root,
+    landing_root_from_environment,
+    list_landing_files,
+)
+from rekindle.events.reader import LandingFile, read_landing_file
 from rekindle.events.rows import AppEvent, DeadLetter, MessageEvent, WebhookElement
 
 __all__ = [
@@ -11,6 +17,9 @@ __all__ = [
     "LandingFile",
     "MessageEvent",
     "WebhookElement",
+    "landing_name",
+    "landing_root",
+    "landing_root_from_environment",
     "list_landing_files",
     "read_landing_file",
 ]

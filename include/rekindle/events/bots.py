@@ -1,4 +1,4 @@
-"""Tells software from people by what it calls itself: a plain, reviewed list.
+"""Tells software from people by what it calls itself (a plain, reviewed list) and by the link no person can see.
 
 A wrong "not human" costs a sign of life, a wrong "human" stops a journey: so only names that no browser a person clicks
 with carries. Corporate gateways rewrite links without changing the user agent; those are told apart later, by timing.
@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from urllib.parse import urldefrag
+
+#: Ends the address of an e-mail's invisible link: a place of ours like every other, so that following it leads home.
+HONEYPOT_FRAGMENT = "rk-unseen"
 
 _SOFTWARE = re.compile(
     "|".join(
@@ -80,3 +84,13 @@ def is_software(user_agent: str) -> bool:
     """True for an empty user agent (Defender sends none) and for one that names a scanner, a preview or a library."""
     name = user_agent.strip().lower()
     return not name or _SOFTWARE.search(name) is not None
+
+
+def honeypot_of(destination: str) -> str:
+    """Where the invisible link of a message leads, whose visible ones lead to `destination`."""
+    return f"{urldefrag(destination).url}#{HONEYPOT_FRAGMENT}"
+
+
+def is_honeypot(destination: str) -> bool:
+    """Whether a followed link was the invisible one: no person saw it, so no person clicked."""
+    return urldefrag(destination).fragment == HONEYPOT_FRAGMENT

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import msgspec
+
 _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
@@ -27,6 +29,10 @@ def _refuse_constant(constant: str) -> NoReturn:
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 _LENIENT_DECODER = json.JSONDecoder()
 
+#: Three times as fast as the standard library, and strict; but all or nothing.
+_RAW_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_ELEMENT = msgspec.json.Decoder()
+
 _NOT_JSON = "the body is not valid JSON from here on"
 
 
@@ -36,6 +42,10 @@ def split_array(text: str) -> Iterator[tuple[int, Any, str]]:
     An element that can not be read is a `Broken`; if the text can not be followed any further, one `Broken` holds all
     of the rest. The elements before it live. Number 0 means that the text as a whole is not an array of elements.
     """
+    faultless = _split_faultless(text)
+    if faultless:
+        yield from faultless
+        return
     start = _skip(text, 0)
     if text[start : start + 1] == "{":
         yield from _elements(text, start, closed_by="")
@@ -45,6 +55,15 @@ def split_array(text: str) -> Iterator[tuple[int, Any, str]]:
         yield 0, Broken("the array is empty"), text
     else:
         yield from _elements(text, start + 1, closed_by="]")
+
+
+def _split_faultless(text: str) -> list[tuple[int, Any, str]]:
+    """All elements of an array in which nothing is wrong; nothing, if something is or it is no array."""
+    try:
+        raws = _RAW_ARRAY.decode(text)
+        return [(number, _ELEMENT.decode(raw), bytes(raw).decode()) for number, raw in enumerate(raws, start=1)]
+    except (ValueError, RecursionError):
+        return []
 
 
 def _elements(text: str, position: int, closed_by: str) -> Iterator[tuple[int, Any, str]]:

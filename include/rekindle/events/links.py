@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
-from rekindle.events.bots import is_software
+from rekindle.events.bots import is_honeypot, is_software
 from rekindle.events.rows import WHOLE_REQUEST, LandedRequest, MessageEvent, Rows, event_key, text_or_none
 from rekindle.vocabulary import EventType, Stream
 
@@ -58,7 +58,8 @@ def parse_click(request: LandedRequest) -> MessageEvent | str:
         )
     except ValueError:
         return "the click holds text that is not a URL or not Unicode"
-    return _event(request, key, message_id, EventType.CLICKED, "click", None, is_human(request), host)
+    human = is_human(request) and not is_honeypot(destination)
+    return _event(request, key, message_id, EventType.CLICKED, "click", None, human, host)
 
 
 def is_human(request: LandedRequest) -> bool:

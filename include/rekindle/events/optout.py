@@ -121,7 +121,7 @@ class Reading:
 
 def read_reply(body: str, opt_out_type: str | None = None) -> Reading:
     """Classify an inbound text; `opt_out_type` is what Twilio's Advanced Opt-Out made of it (STOP, START, HELP)."""
-    words = _words(body)
+    words = words_of(body)
     joined = "".join(words)
     handled = (opt_out_type or "").strip().upper()
     if handled == "STOP":
@@ -151,7 +151,7 @@ def _is_keyword_phrase(words: list[str]) -> bool:
     return bool(rest) and ("".join(rest) in STOP_WORDS or all(word in STOP_WORDS for word in rest))
 
 
-def _words(body: str) -> list[str]:
+def words_of(body: str) -> list[str]:
     """Lower-case words without accents and apostrophes: "Arrêt!" becomes `arret`, "don’t" becomes `dont`."""
     decomposed = unicodedata.normalize("NFKD", body).casefold()
     kept: list[str] = []

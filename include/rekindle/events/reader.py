@@ -9,22 +9,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rekindle.errors import BadInputError
-from rekindle.events import app, links, sendgrid, twilio
+from rekindle.events import app, links, opt_ins, preferences, sendgrid, twilio
 from rekindle.events.json_elements import DECODER
+from rekindle.events.landing_root import landing_name
 from rekindle.events.rows import (
     WHOLE_REQUEST,
     AppEvent,
     DeadLetter,
     LandedRequest,
     MessageEvent,
+    OptIn,
+    PreferenceChoice,
     Rows,
     WebhookElement,
     instant_from_iso,
 )
 from rekindle.vocabulary import Stream
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 PARSERS: dict[Stream, Callable[[LandedRequest, Rows], None]] = {
     Stream.SENDGRID_EVENTS: sendgrid.parse_request,
@@ -33,10 +39,13 @@ PARSERS: dict[Stream, Callable[[LandedRequest, Rows], None]] = {
     Stream.LINK_CLICKS: links.parse_request,
     Stream.UNSUBSCRIBES: links.parse_request,
     Stream.APP_EVENTS: app.parse_request,
+    Stream.PREFERENCES: preferences.parse_request,
+    Stream.CONFIRMATIONS: preferences.parse_request,
+    Stream.OPT_INS: opt_ins.parse_request,
 }
 
 #: What counts here is the link that was called; an unreadable body must not cost anybody their opt-out.
-_BODY_DECIDES_NOTHING = frozenset({Stream.LINK_CLICKS, Stream.UNSUBSCRIBES})
+_BODY_DECIDES_NOTHING = frozenset({Stream.LINK_CLICKS, Stream.UNSUBSCRIBES, Stream.CONFIRMATIONS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +60,16 @@ class LandingFile:
     dead_letters: list[DeadLetter]
     message_events: list[MessageEvent]
     app_events: list[AppEvent]
+    preferences: list[PreferenceChoice]
+    opt_ins: list[OptIn]
 
 
-def list_landing_files(root: Path) -> list[Path]:
-    """Every finished file of the landing zone, stream by stream and oldest first; not the unfinished `.part` files."""
-    return sorted(path for stream in Stream for path in (root / stream).glob("*/*.jsonl"))
+def read_landing_file(path: Path | UPath, root: Path | UPath, lines: frozenset[int] | None = None) -> LandingFile:
+    """Read a landing file, or only these lines of it (from 1).
 
-
-def read_landing_file(path: Path, root: Path) -> LandingFile:
-    """Read a landing file; raises `BadInputError` only if it is not under a stream's folder of `root`."""
-    landing_file = path.relative_to(root).as_posix()
+    Raises `BadInputError` only if it is not under a stream's folder of `root`.
+    """
+    landing_file = landing_name(path, root)
     try:
         stream = Stream(landing_file.partition("/")[0])
     except ValueError as error:
@@ -69,6 +78,8 @@ def read_landing_file(path: Path, root: Path) -> LandingFile:
     content = path.read_bytes()
     rows = Rows()
     for number, line in _lines(content):
+        if lines is not None and number not in lines:
+            continue
         request = _read_request(line, number, landing_file, stream)
         if isinstance(request, DeadLetter):
             rows.dead_letters.append(request)
@@ -83,6 +94,8 @@ def read_landing_file(path: Path, root: Path) -> LandingFile:
         dead_letters=rows.dead_letters,
         message_events=rows.message_events,
         app_events=rows.app_events,
+        preferences=rows.preferences,
+        opt_ins=rows.opt_ins,
     )
 
 

@@ -1,7 +1,8 @@
 """The rows that landing files become, and the request they are read from.
 
 Field names equal the columns of `rekindle_raw.webhook_elements`, `rekindle_raw.dead_letters`,
-`rekindle_state.message_events` (without `recorded_at`) and `rekindle_raw.events` (without `loaded_at`).
+`rekindle_state.message_events` and `rekindle_state.preferences` (both without `recorded_at`), `rekindle_raw.events` and
+`rekindle_raw.opt_ins` (both without `loaded_at`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from rekindle.vocabulary import EventType, Stream
+from rekindle.vocabulary import Choice, ConsentSource, EventType, Stream
 
 #: The element number of a dead letter that stands for a whole request (or line) nobody could take apart.
 WHOLE_REQUEST = 0
@@ -81,6 +82,52 @@ class AppEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferenceChoice:
+    """One thing a person chose about being written to. `channel` and `topic` are `all` where the choice is for all.
+
+    `address_channel` says what kind of address the hash is of: the address whose link or form was used.
+    """
+
+    choice_id: str
+    event_key: str
+    message_id: str | None
+    address_hash: str
+    address_channel: str
+    channel: str
+    topic: str
+    choice: Choice
+    wording_version: str | None
+    source: ConsentSource
+    evidence: str
+    jurisdiction: str | None
+    occurred_at: datetime
+    landing_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptIn:
+    """One channel of one sign-up form; holds the address, so it belongs into the raw schema only."""
+
+    opt_in_id: str
+    channel: str
+    user_id: str | None
+    address: str
+    address_hash: str
+    topics: str
+    wording_version: str
+    form: str
+    first_name: str | None
+    time_zone: str | None
+    country: str | None
+    locale: str | None
+    is_double_opt_in: bool
+    confirm_token: str | None
+    consented_at: datetime
+    received_at: datetime
+    landing_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class LandedRequest:
     """One line of a landing file: one request, as the receiver wrote it down."""
 
@@ -105,6 +152,8 @@ class Rows:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     message_events: list[MessageEvent] = field(default_factory=list)
     app_events: list[AppEvent] = field(default_factory=list)
+    preferences: list[PreferenceChoice] = field(default_factory=list)
+    opt_ins: list[OptIn] = field(default_factory=list)
 
     def keep(self, request: LandedRequest, element_number: int, event_key: str, payload: str) -> None:
         """Note one usable element."""

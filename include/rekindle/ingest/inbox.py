@@ -24,7 +24,7 @@ def load_inbox(warehouse: Warehouse, inbox: Path, run: Run) -> dict[str, int]:
     """Load every folder that was complete before the run's logical time, once; rows loaded per table."""
     counts = dict.fromkeys(TABLES, 0)
     with warehouse.transaction() as transaction:
-        loaded = {row["landing_file"] for row in transaction.fetch("ingest/list_loaded_files")}
+        loaded = {row["landing_file"] for row in transaction.fetch("ingest/list_loaded_files", since_day="")}
         for table in TABLES:
             for file in sorted((inbox / table).glob("until=*/*.parquet")):
                 name = f"inbox/{file.relative_to(inbox).as_posix()}"

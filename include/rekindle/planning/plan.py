@@ -48,7 +48,9 @@ def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, ru
                 continue
             _plan_step(transaction, campaign, step, run, counts)
         record_run(transaction, run, f"plan_{channel}", counts, campaign.campaign_id)
-        open_batches = transaction.fetch("plan/list_open_batches", campaign_id=campaign.campaign_id, channel=channel)
+        open_batches = transaction.fetch(
+            "plan/list_open_batches", campaign_id=campaign.campaign_id, channel=channel, now=run.recorded_at
+        )
     return [Batch(row["batch_id"], row["message_count"]) for row in open_batches]
 
 

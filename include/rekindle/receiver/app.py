@@ -7,23 +7,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.requests import ClientDisconnect
 from starlette.status import (
     HTTP_400_BAD_REQUEST,
     HTTP_413_CONTENT_TOO_LARGE,
+    HTTP_415_UNSUPPORTED_MEDIA_TYPE,
     HTTP_503_SERVICE_UNAVAILABLE,
 )
 
 from rekindle.clock import Clock, SteppedClock, SystemClock
+from rekindle.events.landing_root import landing_root
+from rekindle.receiver.api import Health, Readiness
 from rekindle.receiver.landing import LandingZone
+from rekindle.receiver.limits import PAGES, TRACKING, ClientRates, Guard
 from rekindle.receiver.links import link_router
+from rekindle.receiver.metrics import CountAnswers, Metrics
+from rekindle.receiver.opt_ins import opt_in_router
 from rekindle.receiver.pages import Pages
-from rekindle.receiver.reception import BodyTooLarge, NotDurable, Reception
+from rekindle.receiver.preferences import Wording, preference_router
+from rekindle.receiver.reception import BodyTooLarge, CannotUnpack, NotDurable, Reception
 from rekindle.receiver.settings import ReceiverSettings
 from rekindle.receiver.signatures import SendGridVerifier, TwilioVerifier
 from rekindle.receiver.tracking import tracking_router
 from rekindle.receiver.webhooks import webhook_router
+from rekindle.receiver.write_keys import WriteKeys
 from rekindle.tokens import TokenSigner
 
 
@@ -31,8 +39,10 @@ def create_app(settings: ReceiverSettings, clock: Clock | None = None) -> FastAP
     """The receiver; `clock` defaults to the stepped clock named in the settings, else the machine's."""
     if clock is None:
         clock = SteppedClock(settings.clock_file) if settings.clock_file else SystemClock()
-    landing = LandingZone(settings.landing_root, clock, settings.landing_linger_milliseconds / 1000)
-    reception = Reception(landing, clock)
+    metrics = Metrics()
+    root = landing_root(settings.landing_root)
+    landing = LandingZone(root, clock, settings.landing_linger_milliseconds / 1000, metrics.committed)
+    reception = Reception(landing, clock, metrics.refused)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,26 +67,43 @@ def create_app(settings: ReceiverSettings, clock: Clock | None = None) -> FastAP
                 [token.get_secret_value() for token in settings.twilio_auth_token], settings.public_base_url
             ),
             settings.max_body_bytes,
+            settings.help_answer,
         )
     )
-    app.include_router(
-        link_router(
-            reception,
-            TokenSigner([key.get_secret_value() for key in settings.token_keys]),
-            Pages(settings.sender_name),
-        )
-    )
-    app.include_router(
-        tracking_router(
-            reception, [key.get_secret_value() for key in settings.segment_write_keys], settings.max_body_bytes
-        )
+    tokens = TokenSigner([key.get_secret_value() for key in settings.token_keys])
+    pages = Pages(settings.sender_name)
+    write_keys = WriteKeys([key.get_secret_value() for key in settings.segment_write_keys])
+    app.include_router(link_router(reception, tokens, pages))
+    app.include_router(preference_router(reception, tokens, pages, Wording(settings.topics, settings.consent_wording)))
+    app.include_router(tracking_router(reception, write_keys, settings.max_body_bytes))
+    app.include_router(opt_in_router(reception, tokens, write_keys))
+    app.add_middleware(
+        Guard,
+        rates={
+            PAGES: ClientRates(settings.page_requests_per_minute),
+            TRACKING: ClientRates(settings.tracking_requests_per_minute),
+        },
     )
 
-    @app.get("/healthz")
+    # Outermost, so that what the guard refuses is counted too.
+    app.add_middleware(CountAnswers, metrics=metrics)
+
+    @app.get("/metrics", operation_id="metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
+    async def tell_metrics() -> Response:
+        content, content_type = metrics.render()
+        return Response(content, headers={"Content-Type": content_type})
+
+    @app.get("/healthz", operation_id="healthz", summary="Whether the process answers", response_model=Health)
     async def tell_health() -> Response:
         return JSONResponse({"status": "ok", "counts": dict(reception.counts)})
 
-    @app.get("/readyz")
+    @app.get(
+        "/readyz",
+        operation_id="readyz",
+        summary="Whether requests can be made durable",
+        response_model=Readiness,
+        responses={503: {"model": Readiness, "description": "The landing zone is not writable."}},
+    )
     async def tell_readiness() -> Response:
         try:
             await asyncio.to_thread(landing.check_writable)
@@ -87,6 +114,10 @@ def create_app(settings: ReceiverSettings, clock: Clock | None = None) -> FastAP
     @app.exception_handler(BodyTooLarge)
     async def refuse_size(request: Request, error: Exception) -> Response:
         return Response("too large\n", HTTP_413_CONTENT_TOO_LARGE, {"Connection": "close"}, media_type="text/plain")
+
+    @app.exception_handler(CannotUnpack)
+    async def refuse_packing(request: Request, error: Exception) -> Response:
+        return Response("send it plain or as gzip\n", HTTP_415_UNSUPPORTED_MEDIA_TYPE, media_type="text/plain")
 
     @app.exception_handler(NotDurable)
     async def ask_again(request: Request, error: Exception) -> Response:

@@ -15,7 +15,6 @@ from starlette.status import (
     HTTP_204_NO_CONTENT,
     HTTP_302_FOUND,
     HTTP_404_NOT_FOUND,
-    HTTP_503_SERVICE_UNAVAILABLE,
 )
 
 from rekindle.receiver.pages import PRIVATE_HEADERS, Pages
@@ -30,7 +29,7 @@ LONGEST_PATH = 2048  # characters kept of an address nobody could read
 
 def link_router(reception: Reception, tokens: TokenSigner, pages: Pages) -> APIRouter:
     """GET and HEAD /c/<token>; GET, HEAD and POST /u/<token>."""
-    router = APIRouter()
+    router = APIRouter(include_in_schema=False)
 
     @router.get("/c/{token}")
     async def follow(token: str, request: Request) -> Response:
@@ -82,7 +81,7 @@ def link_router(reception: Reception, tokens: TokenSigner, pages: Pages) -> APIR
         try:
             await reception.land(stream, request, body, token=asdict(unsubscribe), path="/u/")
         except NotDurable:
-            return pages.respond("try_again.html", HTTP_503_SERVICE_UNAVAILABLE)
+            return pages.respond_try_again([("from", "page")])
         return pages.respond("unsubscribed.html", HTTP_200_OK, channel=unsubscribe.channel)
 
     @router.options("/c/{token}")

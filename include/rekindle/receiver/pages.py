@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from fastapi import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.status import HTTP_503_SERVICE_UNAVAILABLE
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -26,7 +28,11 @@ class Pages:
 
     def __init__(self, sender_name: str = "") -> None:
         self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         style = (TEMPLATES / "style.css").read_text()
         # The CSS is our own file and goes in unescaped; its hash is what the policy lets through.
@@ -41,7 +47,11 @@ class Pages:
             ),
         }
 
-    def respond(self, template: str, status_code: int, **values: str) -> Response:
+    def respond_try_again(self, fields: Sequence[tuple[str, str]]) -> Response:
+        """The page that sends the same form once more."""
+        return self.respond("try_again.html", HTTP_503_SERVICE_UNAVAILABLE, fields=fields)
+
+    def respond(self, template: str, status_code: int, **values: object) -> Response:
         """The page as an answer, with the headers that keep it private."""
         page = self._templates.get_template(template).render(**values)
         return Response(page, status_code, self._headers, media_type="text/html")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -32,9 +33,18 @@ KEPT_HEADERS = (
 )
 LONGEST_HEADER = 512  # characters kept
 
+#: Streams whose records say what the link's token holds; not the token itself.
+WITH_TOKEN = frozenset(
+    {Stream.LINK_CLICKS, Stream.UNSUBSCRIBES, Stream.PREFERENCES, Stream.CONFIRMATIONS, Stream.OPT_INS}
+)
+
 
 class BodyTooLarge(RekindleError):
     """The request's body is longer than this door takes."""
+
+
+class CannotUnpack(RekindleError):
+    """The body is packed in a way we do not unpack, or not packed as it says."""
 
 
 class NotDurable(RekindleError):
@@ -44,9 +54,10 @@ class NotDurable(RekindleError):
 class Reception:
     """Takes requests in and says how many."""
 
-    def __init__(self, landing: LandingZone, clock: Clock) -> None:
+    def __init__(self, landing: LandingZone, clock: Clock, on_refusal: Callable[[Stream, str], None]) -> None:
         self.landing = landing
         self.clock = clock
+        self._on_refusal = on_refusal
         #: `<stream>.<what happened>` → how often, since this process started.
         self.counts: Counter[str] = Counter()
 
@@ -54,6 +65,7 @@ class Reception:
         """Note that something happened; refusals are logged, without a word of what was sent."""
         self.counts[f"{stream}.{what}"] += 1
         if what != "accepted":
+            self._on_refusal(stream, what)
             logger.warning("%s: %s", stream, what)
 
     async def land(
@@ -83,7 +95,7 @@ class Reception:
             record["body"] = body.decode()
         except UnicodeDecodeError:
             record["body_base64"] = base64.b64encode(body).decode()
-        if stream in (Stream.LINK_CLICKS, Stream.UNSUBSCRIBES):
+        if stream in WITH_TOKEN:
             record["token"] = token
         try:
             await asyncio.wrap_future(self.landing.append(stream, record))
@@ -112,6 +124,27 @@ async def read_body_up_to(request: Request, limit: int) -> tuple[bytes, bool]:
         if len(body) > limit:
             return bytes(body[:limit]), False
     return bytes(body), True
+
+
+def unpacked(body: bytes, encoding: str | None, limit: int) -> bytes:
+    """The body behind its `Content-Encoding`; at most `limit` bytes are ever unpacked.
+
+    Raises `CannotUnpack`, or `BodyTooLarge` if there is more.
+    """
+    if (encoding or "identity").strip().lower() == "identity":
+        return body
+    if (encoding or "").strip().lower() != "gzip":
+        raise CannotUnpack("only gzip is unpacked")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        content = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise CannotUnpack("the body is not gzip") from error
+    if len(content) > limit:
+        raise BodyTooLarge("the unpacked body is too large")
+    if not unpacker.eof:
+        raise CannotUnpack("the gzip body is cut off")
+    return content
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from rekindle.events.preferences import is_topic
 from rekindle.project import project_root
 
 #: SendGrid repeats an event for 24 hours and does not say whether it signs it anew; half an hour is for its queue.
@@ -19,12 +20,18 @@ Texts = Annotated[tuple[str, ...], NoDecode]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
 
 
+DEFAULT_WORDING = (
+    "Yes, write to me again about the topics I have ticked. I can stop at any time with the link in every message."
+)
+
+
 class ReceiverSettings(BaseSettings):
     """Lists are comma separated. A provider without its secret is answered 503, so that it tries again later."""
 
     model_config = SettingsConfigDict(env_prefix="REKINDLE_", extra="ignore")
 
-    landing_root: Path = project_root() / ".rekindle" / "landing"
+    #: A folder, or the address of an object store's prefix (gs://bucket/landing).
+    landing_root: Path | str = project_root() / ".rekindle" / "landing"
     #: Scheme, host and path prefix as the outside world calls us; signatures are checked against it.
     public_base_url: str
     #: Newest last.
@@ -39,6 +46,17 @@ class ReceiverSettings(BaseSettings):
     clock_file: Path | None = None
     #: Who the pages speak for.
     sender_name: str = ""
+    #: Topics of the preference page, id to label; the topic of the message is always offered.
+    topics: Annotated[dict[str, str], NoDecode] = {}
+    #: What somebody agrees to who asks for messages again; another text is another version.
+    consent_wording: str = DEFAULT_WORDING
+    #: What a HELP by text is answered with; empty leaves it to Twilio.
+    help_answer: str = ""
+    #: Requests a minute from one client address; 0 limits nothing.
+    page_requests_per_minute: int = Field(default=1200, ge=0)
+    tracking_requests_per_minute: int = Field(default=12000, ge=0)
+    #: Whose X-Forwarded-For is believed: addresses, comma separated; empty believes nobody.
+    trusted_proxies: str = "127.0.0.1"
     #: How long a group of requests is kept open for more; above 0 it makes fewer, larger files and slower answers.
     landing_linger_milliseconds: int = Field(default=0, ge=0, le=1000)
     max_body_bytes: int = 4 * 1024 * 1024
@@ -50,6 +68,26 @@ class ReceiverSettings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("landing_root", mode="before")
+    @classmethod
+    def _read_root(cls, value: Any) -> Any:
+        return Path(value) if isinstance(value, str) and "://" not in value else value
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _read_topics(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {topic.strip(): label.strip() for topic, _, label in pairs}
+
+    @field_validator("topics")
+    @classmethod
+    def _check_topics(cls, value: dict[str, str]) -> dict[str, str]:
+        if any(not is_topic(topic) or not label for topic, label in value.items()):
+            raise ValueError("set REKINDLE_TOPICS to topics of the campaigns with their labels: tips=Tips,news=News")
         return value
 
     @field_validator("token_keys")

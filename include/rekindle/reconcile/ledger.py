@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from rekindle.channels.twilio import ListedMessage
 from rekindle.clock import Clock
+from rekindle.replies import queue_replies
 from rekindle.run import Run, record_run
 from rekindle.warehouse import Warehouse
 from rekindle.warehouse.ports import Row
@@ -20,6 +21,7 @@ FindMessages = Callable[[str, datetime], Sequence[ListedMessage]]
 def reconcile_ledger(warehouse: Warehouse, find_texts: FindMessages, clock: Clock, run: Run) -> dict[str, int]:
     """Release stale claims, mark dead attempts unknown, adopt unknown texts the provider lists, age out the rest.
 
+    Texts in people's own words, which the ingest run just before brought, are queued for a person in the same go.
     A provider's list that can not be read is raised, after everything else was done.
     """
     now = clock.now()
@@ -27,6 +29,7 @@ def reconcile_ledger(warehouse: Warehouse, find_texts: FindMessages, clock: Cloc
         counts = {
             "released": transaction.execute("reconcile/release_stale_claims", now=now),
             "unknown": transaction.execute("reconcile/mark_stale_attempts_unknown", now=now),
+            "replies": queue_replies(transaction, run),
         }
         unknown_texts = transaction.fetch("reconcile/list_unknown_texts")
     proofs: list[tuple[str, str]] = []

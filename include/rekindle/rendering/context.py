@@ -18,7 +18,13 @@ class Company:
 
 
 def message_context(
-    campaign: Campaign, lead: Mapping[str, object], company: Company, *, tracked_link: str, unsubscribe_link: str
+    campaign: Campaign,
+    lead: Mapping[str, object],
+    company: Company,
+    *,
+    tracked_link: str,
+    unsubscribe_link: str,
+    preferences_link: str = "",
 ) -> dict[str, object]:
     """The merge fields of one message. Of `lead` only the known fields of a lead are taken, whatever else it holds."""
     of_lead = {name: lead.get(name) for name, field in MERGE_FIELDS.items() if not field.is_always_there}
@@ -27,6 +33,7 @@ def message_context(
         **of_lead,
         "tracked_link": tracked_link,
         "unsubscribe_link": unsubscribe_link,
+        "preferences_link": preferences_link,
         "company_name": company.name,
         "postal_address": company.postal_address,
         "sender_name": campaign.sender.name,

@@ -40,6 +40,9 @@ MERGE_FIELDS: Mapping[str, MergeField] = {
         MergeField("country", "ISO 3166 code of the country", "US", 2),
         _always("tracked_link", "the one link that counts clicks", "https://example.com/c/token", LONGEST_TRACKED_LINK),
         _always("unsubscribe_link", "where the lead says stop", "https://example.com/u/token", 400),
+        _always(
+            "preferences_link", "where the lead says what to get and how often", "https://example.com/p/token", 400
+        ),
         _always("company_name", "who writes", "Example Works", 30),
         _always("postal_address", "the company's street address", "1 Example Street, Springfield, IL 62701, USA", 200),
         _always("sender_name", "who signs, from the campaign", "Mara", 30),

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from html import escape
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -135,12 +136,18 @@ def parse_template(template: MessageTemplate) -> nodes.Template:
     return environment.parse(template.source)
 
 
-def render_email(step: EmailStep, context: Mapping[str, object]) -> RenderedEmail:
-    """Subject and bodies for one lead; raises `RenderingError`."""
+def render_email(step: EmailStep, context: Mapping[str, object], *, honeypot_link: str | None = None) -> RenderedEmail:
+    """Subject and bodies for one lead; raises `RenderingError`.
+
+    With `honeypot_link` the HTML body gets a link that no person can see: whoever follows it is software. The plain
+    text can hide nothing and gets none.
+    """
     fields = usable(context)
     subject = " ".join(_fill(_subject_template(step), fields).split())  # one line, whatever a field holds
     text = _tidy(_fill(step.template, fields)) + "\n"
     html = _fill(step.html_template, fields) if step.html_template else None
+    if html is not None and honeypot_link is not None:
+        html = _with_honeypot(html, honeypot_link)
     return RenderedEmail(subject, text, html, template_hash(step), _hash(subject, text, html or ""))
 
 
@@ -162,6 +169,13 @@ def render_sms(step: SmsStep, context: Mapping[str, object]) -> RenderedSms:
     if size.segments > step.max_segments:
         raise MessageTooLong(step.template.name, size.segments, step.max_segments, size.encoding)
     return RenderedSms(body, size.encoding, size.units, size.segments, template_hash(step), _hash(body))
+
+
+def _with_honeypot(html: str, link: str) -> str:
+    """The link before the end of the body, out of sight, out of the tab order and silent in a screen reader."""
+    anchor = f'<a href="{escape(link)}" style="display:none" tabindex="-1" aria-hidden="true" rel="nofollow"></a>'
+    before, tag, after = html.rpartition("</body>")
+    return f"{before}{anchor}{tag}{after}" if tag else f"{html}{anchor}"
 
 
 @lru_cache(maxsize=1024)

@@ -9,12 +9,13 @@ import math
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from itertools import islice
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -36,6 +37,13 @@ from rekindle.sandbox.world import World, iso
 _LINES_PER_CHUNK = 500
 _DEFAULT_LIMIT = 1000
 _RULES = TypeAdapter(list[FaultRule])
+
+
+class Deactivations(BaseModel):
+    """One day's numbers given up."""
+
+    day: date
+    numbers: list[str]
 
 
 def create_app(settings: SandboxSettings | None = None, clock: Clock | None = None) -> Starlette:
@@ -75,7 +83,7 @@ async def _in_the_providers_shape(request: Request, error: Exception) -> Respons
         return _raw_json(
             sendgrid.NOT_FOUND if error.status_code == 404 else sendgrid.METHOD_NOT_ALLOWED, error.status_code
         )
-    if path.startswith(("/2010-04-01/", "/v2/")):
+    if path.startswith(("/2010-04-01/", "/v1/", "/v2/")):
         return _refused(twilio.Refusal(20404 if error.status_code == 404 else 20004, detail=path))
     return _json({"detail": error.detail}, error.status_code)
 
@@ -123,6 +131,9 @@ class SendGridRoutes:
             Route("/v3/asm/suppressions/global", self.unsubscribe, methods=["POST"]),
             Route("/v3/asm/suppressions/global/{email}", self.get_unsubscribed, methods=["GET"]),
             Route("/v3/asm/suppressions/global/{email}", self.delete_unsubscribed, methods=["DELETE"]),
+            Route("/v3/asm/groups/{group:int}/suppressions", self.unsubscribe_from_group, methods=["POST"]),
+            Route("/v3/asm/groups/{group:int}/suppressions", self.list_group, methods=["GET"]),
+            Route("/v3/asm/groups/{group:int}/suppressions/{email}", self.delete_from_group, methods=["DELETE"]),
             Route("/v3/user/webhooks/event/settings/signed", self.signing_key, methods=["GET"]),
         ]
 
@@ -208,6 +219,31 @@ class SendGridRoutes:
 
     async def unsubscribe(self, request: Request) -> Response:
         """`POST /v3/asm/suppressions/global`: what mirrors opt-outs learned elsewhere."""
+        return await self._take_recipients(
+            request, lambda email: self._world.suppress(SuppressionList.UNSUBSCRIBES, email)
+        )
+
+    async def unsubscribe_from_group(self, request: Request) -> Response:
+        """`POST /v3/asm/groups/{id}/suppressions`."""
+        group = str(request.path_params["group"])
+        return await self._take_recipients(request, lambda email: self._world.suppress_in_group(group, email))
+
+    async def list_group(self, request: Request) -> Response:
+        """`GET /v3/asm/groups/{id}/suppressions`: the addresses, as they were given."""
+        denied = self._denied(request)
+        if denied is not None:
+            return denied
+        return _json(list(self._world.suppressions.groups.get(str(request.path_params["group"]), {}).values()))
+
+    async def delete_from_group(self, request: Request) -> Response:
+        """`DELETE /v3/asm/groups/{id}/suppressions/{email}`."""
+        denied = self._denied(request)
+        if denied is not None:
+            return denied
+        group, email = str(request.path_params["group"]), request.path_params["email"]
+        return self._removed(self._world.unsuppress_in_group(group, email))
+
+    async def _take_recipients(self, request: Request, take: Callable[[str], None]) -> Response:
         denied = self._denied(request)
         if denied is not None:
             return denied
@@ -223,7 +259,7 @@ class SendGridRoutes:
             )
             return _raw_json(body, 400)
         for email in emails:
-            self._world.suppress(SuppressionList.UNSUBSCRIBES, email)
+            take(email)
         return _json({"recipient_emails": emails}, 201)
 
     async def get_unsubscribed(self, request: Request) -> Response:
@@ -279,6 +315,9 @@ class TwilioRoutes:
             Route(messages + "/{sid}.json", self.fetch, methods=["GET"]),
             Route(messages + "/{sid}.json", self.update, methods=["POST"]),
             Route("/v2/PhoneNumbers/{number}", self.look_up, methods=["GET"]),
+            Route("/v1/Deactivations", self.deactivations, methods=["GET"]),
+            Route("/v1/Deactivations/{day}.txt", self.deactivations_file, methods=["GET"]),
+            Route("/v1/Consents/Bulk", self.consents, methods=["POST"]),
         ]
 
     def _refusal(self, request: Request) -> Response | None:
@@ -346,6 +385,48 @@ class TwilioRoutes:
             return _refused(twilio.Refusal(30409))
         return _json(message.resource())
 
+    async def deactivations(self, request: Request) -> Response:
+        """`GET /v1/Deactivations?Date=`: 307 to the day's file, 404 while there is none."""
+        refused = self._refusal(request)
+        if refused is not None:
+            return refused
+        day = request.query_params.get("Date", "")
+        if day not in self._world.deactivated:
+            return _refused(twilio.Refusal(20404, detail=request.url.path))
+        place = f"{request.url.scheme}://{request.url.netloc}/v1/Deactivations/{day}.txt"
+        return _json({"redirect_to": place}, 307, {"Location": place})
+
+    async def deactivations_file(self, request: Request) -> Response:
+        """The file itself, a number a line. Its place is signed at the provider: no credentials are asked for."""
+        numbers = self._world.deactivated.get(request.path_params["day"])
+        if numbers is None:
+            raise HTTPException(404)
+        return Response("".join(f"{number}\n" for number in numbers), media_type="text/plain")
+
+    async def consents(self, request: Request) -> Response:
+        """`POST /v1/Consents/Bulk`: each item is taken or refused by itself."""
+        refused = self._refusal(request)
+        if refused is not None:
+            return refused
+        answers = []
+        for name, value in twilio.parse_form(await request.body()):
+            if name != "Items":
+                continue
+            item = twilio.parse_consent(value)
+            if item is None:
+                return _refused(twilio.Refusal(20001, detail="Invalid parameter: Items"))
+            problems = twilio.problems_with_consent(item)
+            if not problems:
+                self._world.set_consent(item["sender_id"], item["contact_id"], opted_out=item["status"] == "opt-out")
+            answers.append(
+                {
+                    "correlation_id": item.get("correlation_id"),
+                    "error_code": 20001 if problems else 0,
+                    "error_messages": problems,
+                }
+            )
+        return _json({"items": answers}, 201)
+
     async def look_up(self, request: Request) -> Response:
         """`GET /v2/PhoneNumbers/{e164}`."""
         refused = self._refusal(request)
@@ -373,6 +454,7 @@ class ControlRoutes:
             Route("/_sandbox/requests", self.requests, methods=["GET"]),
             Route("/_sandbox/deliver", self.deliver, methods=["POST"]),
             Route("/_sandbox/inbound", self.inbound, methods=["POST"]),
+            Route("/_sandbox/deactivations", self.deactivate, methods=["POST"]),
             Route("/_sandbox/faults", self.get_faults, methods=["GET"]),
             Route("/_sandbox/faults", self.set_faults, methods=["POST"]),
             Route("/_sandbox/faults", self.clear_faults, methods=["DELETE"]),
@@ -434,6 +516,15 @@ class ControlRoutes:
             return _json({"detail": 'send {"from": "+1…", "to": "+1… or MG…", "body": "…"}'}, 422)
         sender, to, body = map(str, values)
         return _json({"sid": self._world.receive_text(sender, to, body).sid}, 201)
+
+    async def deactivate(self, request: Request) -> Response:
+        """`{"day": "2026-07-17", "numbers": [...]}`: that day's file of numbers given up."""
+        try:
+            given = Deactivations.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _json({"detail": error.errors(include_url=False, include_input=False)}, 422)
+        self._world.deactivate(given.day.isoformat(), given.numbers)
+        return _json({"numbers": len(given.numbers)})
 
     async def get_faults(self, request: Request) -> Response:
         return _json({"faults": self._world.faults.describe()})
@@ -599,6 +690,12 @@ def _place_of(method: str, path: str) -> tuple[Provider, Endpoint, str] | None:
     """Which provider and endpoint a request is for, and the route's name in the counts."""
     if path == "/v3/mail/send":
         return Provider.SENDGRID, Endpoint.MAIL_SEND, path
+    if path.startswith("/v3/asm/groups/"):
+        return Provider.SENDGRID, Endpoint.SUPPRESSIONS, "/v3/asm/groups/{id}/suppressions"
+    if path.startswith("/v1/Deactivations"):
+        return Provider.TWILIO, Endpoint.DEACTIVATIONS, "/v1/Deactivations"
+    if path == "/v1/Consents/Bulk":
+        return Provider.TWILIO, Endpoint.CONSENTS, path
     if path.startswith(("/v3/suppression/", "/v3/asm/suppressions/")):
         parts = path.split("/")
         return (

@@ -26,6 +26,8 @@ class Endpoint(StrEnum):
     MESSAGES_FETCH = "messages_fetch"
     MESSAGES_LIST = "messages_list"
     LOOKUP = "lookup"
+    DEACTIVATIONS = "deactivations"
+    CONSENTS = "consents"
 
 
 class FaultKind(StrEnum):

@@ -527,10 +527,18 @@ class Suppressions:
     lists: dict[SuppressionList, dict[str, dict[str, object]]] = field(
         default_factory=lambda: {name: {} for name in SuppressionList}
     )
+    #: Unsubscribe group → lower-case address → the address as it was given. Mail that names no group goes out anyway.
+    groups: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(self, name: SuppressionList, address: str, created: int, **fields: object) -> None:
         """Put an address on a list; the first entry stays."""
         self.lists[name].setdefault(address.lower(), {"created": created, "email": address, **fields})
+
+    def add_to_group(self, group: str, address: str) -> None:
+        self.groups.setdefault(group, {}).setdefault(address.lower(), address)
+
+    def remove_from_group(self, group: str, address: str) -> bool:
+        return self.groups.get(group, {}).pop(address.lower(), None) is not None
 
     def remove(self, name: SuppressionList, address: str) -> bool:
         return self.lists[name].pop(address.lower(), None) is not None

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import phonenumbers
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 API_VERSION = "2010-04-01"
 MAX_BODY_CHARACTERS = 1600
@@ -69,10 +69,16 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _SHORT_CODE = re.compile(r"\d{3,8}")
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 +&_-]{1,11}")
 _SERVICE = re.compile(r"MG[0-9a-fA-F]{32}")
+_CORRELATION = re.compile(r"[0-9a-f]{32}")
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 
 STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 START_WORDS = frozenset({"start", "yes", "unstop"})
+
+
+#: https://www.twilio.com/docs/messaging: the Compliance Toolkit's consent items.
+CONSENT_STATUSES = frozenset({"opt-in", "opt-out"})
+CONSENT_SOURCES = frozenset({"website", "offline", "opt-in-message", "opt-out-message", "others"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +206,33 @@ def rfc2822(instant: int | None) -> str | None:
 def parse_form(raw: bytes) -> Form:
     """The fields of a form body, empty ones included."""
     return parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)
+
+
+def parse_consent(text: str) -> dict[str, str] | None:
+    """One item of `Items` of the Consents Bulk API; None if it is no JSON object of texts."""
+    try:
+        item = from_json(text)
+    except ValueError:
+        return None
+    if not isinstance(item, dict) or not all(isinstance(value, str) for value in item.values()):
+        return None
+    return item
+
+
+def problems_with_consent(item: Mapping[str, str]) -> list[str]:
+    """Why the Compliance Toolkit would not take the item; empty when it does."""
+    problems = []
+    if not _is_number(item.get("contact_id", "")):
+        problems.append("contact_id must be a valid E.164 phone number")
+    if not _CORRELATION.fullmatch(item.get("correlation_id", "")):
+        problems.append("correlation_id must be a 32-character UUID")
+    if not (_SERVICE.fullmatch(item.get("sender_id", "")) or _is_sender(item.get("sender_id", ""))):
+        problems.append("sender_id must be a messaging service sid or a from number")
+    if item.get("status") not in CONSENT_STATUSES:
+        problems.append("status must be opt-in or opt-out")
+    if item.get("source") not in CONSENT_SOURCES:
+        problems.append("source is invalid")
+    return problems
 
 
 def refusal_of(form: Form, now: int, opted_out: Mapping[tuple[str, str], int]) -> Refusal | None:

@@ -61,6 +61,8 @@ class World:
         self.mail_count = 0
         #: (sender or service, recipient) → since when.
         self.opted_out: dict[tuple[str, str], int] = {}
+        #: ISO day → numbers given up on it, as the operators of a country report them.
+        self.deactivated: dict[str, list[str]] = {}
         self.timeline = Timeline()
         self.record = Record(settings.record_path)
         self.faults = Faults(settings.seed, monotonic, _throttles(settings))
@@ -148,6 +150,31 @@ class World:
     def unsuppress(self, name: SuppressionList, address: str) -> bool:
         self.record.append("unsuppress", list=name, email=address)
         return self.suppressions.remove(name, address)
+
+    def suppress_in_group(self, group: str, address: str) -> None:
+        self.record.append("suppress_in_group", group=group, email=address)
+        self.suppressions.add_to_group(group, address)
+
+    def unsuppress_in_group(self, group: str, address: str) -> bool:
+        self.record.append("unsuppress_in_group", group=group, email=address)
+        return self.suppressions.remove_from_group(group, address)
+
+    def deactivate(self, day: str, numbers: list[str]) -> None:
+        """These numbers were given up on that ISO day."""
+        self.record.append("deactivate", day=day, numbers=numbers)
+        self.deactivated[day] = numbers
+
+    def set_consent(self, sender: str, number: str, *, opted_out: bool) -> None:
+        """The Compliance Toolkit was told what a person wants from a sender."""
+        now = self.now()
+        self.record.append("consent", sender=sender, number=number, opted_out=opted_out, at=now)
+        self._set_consent(sender, number, opted_out, now)
+
+    def _set_consent(self, sender: str, number: str, opted_out: bool, at: int) -> None:
+        if opted_out:
+            self.opted_out.setdefault((sender, number), at)
+        else:
+            self.opted_out.pop((sender, number), None)
 
     def update_text(self, message: Message, *, cancel: bool, redact: bool) -> bool:
         """Cancel a scheduled message or empty its body; false when its status does not allow that."""
@@ -508,6 +535,14 @@ class World:
                     self._add_inbound(line["at"], line["sender"], line["to"], line["body"])
                 case "suppress":
                     self.suppressions.add(SuppressionList(line["list"]), line["email"], line["at"])
+                case "suppress_in_group":
+                    self.suppressions.add_to_group(line["group"], line["email"])
+                case "unsuppress_in_group":
+                    self.suppressions.remove_from_group(line["group"], line["email"])
+                case "deactivate":
+                    self.deactivated[line["day"]] = line["numbers"]
+                case "consent":
+                    self._set_consent(line["sender"], line["number"], line["opted_out"], line["at"])
                 case "unsuppress":
                     self.suppressions.remove(SuppressionList(line["list"]), line["email"])
                 case "update":

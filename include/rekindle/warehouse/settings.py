@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rekindle.errors import ConfigurationError
@@ -35,6 +35,8 @@ class WarehouseSettings(BaseSettings):
 
     engine: Engine = Engine.DUCKDB
     path: Path = project_root() / ".rekindle" / "warehouse.duckdb"
+    #: What the embedded engine may take of one task's memory.
+    memory_megabytes: int = Field(default=2_000, ge=256)
 
 
 def open_warehouse(settings: WarehouseSettings | None = None) -> Warehouse:
@@ -43,7 +45,9 @@ def open_warehouse(settings: WarehouseSettings | None = None) -> Warehouse:
     if settings.engine is Engine.DUCKDB:
         from rekindle.warehouse.duckdb import DuckDbWarehouse
 
-        return DuckDbWarehouse(settings.path)
+        warehouse = DuckDbWarehouse(settings.path)
+        warehouse.limit_memory(settings.memory_megabytes)
+        return warehouse
     raise ConfigurationError(
         f"REKINDLE_WAREHOUSE_ENGINE={settings.engine} has its models in dbt,"
         " but the state statements run on duckdb only so far; set REKINDLE_WAREHOUSE_ENGINE=duckdb"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rekindle.campaigns.models import Campaign
+    from rekindle.governor.rate import Governor
 
 
 def _campaign(campaign_id: str) -> Campaign:
@@ -107,7 +108,7 @@ def _plan(campaign_id: str, channel: str) -> list[dict[str, Any]]:
 
 def send_emails(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
     """Send one batch through SendGrid. Safe to retry, clear or run twice: what is claimed or sent is not claimed
-    again.
+    again. Skips, with a decision for each message, while the account may send nothing.
     """
     from rekindle.channels.sendgrid import SendGridChannel
     from rekindle.dispatch import EmailSender
@@ -115,14 +116,14 @@ def send_emails(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
     from rekindle_airflow.senders import governor_of, provider_errors
 
     account = sendgrid_account()
-    return _dispatch(
-        campaign_id, batch, EmailSender(SendGridChannel(account, provider_errors()), governor_of("sendgrid")), account
-    )
+    with governor_of("sendgrid") as governor:
+        sender = EmailSender(SendGridChannel(account, provider_errors()), governor)
+        return _dispatch(campaign_id, batch, sender, governor, account)
 
 
 def send_texts(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
     """Send one batch through Twilio. Safe to retry, clear or run twice: what is claimed or sent is not claimed
-    again.
+    again. Skips, with a decision for each message, while the account may send nothing.
     """
     from rekindle.channels.twilio import TwilioChannel
     from rekindle.dispatch import SmsSender
@@ -130,28 +131,34 @@ def send_texts(campaign_id: str, batch: dict[str, Any]) -> dict[str, int]:
     from rekindle_airflow.senders import governor_of, provider_errors
 
     account = twilio_account()
-    return _dispatch(
-        campaign_id, batch, SmsSender(TwilioChannel(account, provider_errors()), governor_of("twilio")), account
-    )
+    with governor_of("twilio") as governor:
+        sender = SmsSender(TwilioChannel(account, provider_errors()), governor)
+        return _dispatch(campaign_id, batch, sender, governor, account)
 
 
-def _dispatch(campaign_id: str, batch: dict[str, Any], sender: Any, account: Any) -> dict[str, int]:
+def _dispatch(campaign_id: str, batch: dict[str, Any], sender: Any, governor: Governor, account: Any) -> dict[str, int]:
     from airflow.sdk import get_current_context
 
     from rekindle.channels.credentials import refuse_stepped_clock_with_real_provider
     from rekindle.clock import clock_from_environment
     from rekindle.dispatch import dispatch_batch
+    from rekindle.governor.receipts import judge_receipts
     from rekindle.warehouse import open_warehouse
+    from rekindle_airflow.guards import skip_if_held
     from rekindle_airflow.run_context import run_of
     from rekindle_airflow.senders import composer_of
 
     context = get_current_context()
     context["batch"] = batch["batch_id"]  # map_index_template shows it
-    clock = clock_from_environment()
+    clock, warehouse, run = clock_from_environment(), open_warehouse(), run_of(context)
     refuse_stepped_clock_with_real_provider(clock, [account])
+    judge_receipts(warehouse, governor, sender.provider, clock.now())
+    skip_if_held(governor, warehouse, batch["batch_id"], clock.now(), run)
     composer = composer_of(_campaign(campaign_id))
-    dispatched = dispatch_batch(open_warehouse(), batch["batch_id"], composer, sender, clock, run_of(context))
-    return dispatched.as_counts()
+    try:
+        return dispatch_batch(warehouse, batch["batch_id"], composer, sender, clock, run).as_counts()
+    finally:
+        governor.log_status()
 
 
 def settle_run(campaign_id: str, **context: Any) -> dict[str, int]:

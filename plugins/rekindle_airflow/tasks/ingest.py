@@ -26,11 +26,21 @@ def load_landing_files(**context: Any) -> dict[str, int]:
     from rekindle.ingest import load_landing_zone
     from rekindle.warehouse import open_warehouse
     from rekindle_airflow.guards import skip_if_refused
+    from rekindle_airflow.listening import landing_zone
     from rekindle_airflow.run_context import announce, run_of
-    from rekindle_airflow.settings import settings
 
     run = run_of(context)
     with skip_if_refused():
-        counts = load_landing_zone(open_warehouse(), settings().landing_root, run)
+        counts = load_landing_zone(open_warehouse(), landing_zone(), run)
     announce(context, run)
     return counts
+
+
+def load_arrivals() -> dict[str, int]:
+    """Load what arrived since the last tick, apply opt-outs and end journeys; starts no scoring."""
+    from rekindle.ingest import listen
+    from rekindle.warehouse import open_warehouse
+    from rekindle_airflow.listening import landing_zone
+    from rekindle_airflow.run_context import current_run
+
+    return listen(open_warehouse(), landing_zone(), current_run())

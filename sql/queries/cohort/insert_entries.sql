@@ -18,14 +18,36 @@ with candidates as (
     where cold.scored_as_of = $as_of
 ),
 
+-- Everybody who is this person today, under whatever person each of them entered.
+accounts as (
+    select
+        candidates.lead_id,
+        contacts.lead_id as account_id
+    from candidates
+    inner join {{ activation }}.sync_lead_contacts as contacts on candidates.person_id = contacts.person_id
+),
+
 history as (
     select
-        person_id,
-        max(cohort_date) as last_cohort_date,
-        max(case when cohort_date = $cohort_date then 1 else 0 end) as entered_today
-    from {{ state }}.journey_entries
-    where campaign_id = $campaign_id
-    group by person_id
+        own_entries.lead_id,
+        max(case when entries.campaign_id = $campaign_id then entries.cohort_date end) as last_cohort_date,
+        max(case when journeys.exit_reason is null then 1 else 0 end) as is_under_way
+    from (
+        select
+            candidates.lead_id,
+            known.entry_id
+        from candidates
+        inner join {{ state }}.journey_entries as known on candidates.person_id = known.person_id
+        union all
+        select
+            accounts.lead_id,
+            known.entry_id
+        from accounts
+        inner join {{ state }}.journey_entries as known on accounts.account_id = known.lead_id
+    ) as own_entries
+    inner join {{ state }}.journey_entries as entries on own_entries.entry_id = entries.entry_id
+    inner join {{ state }}.journey_state as journeys on own_entries.entry_id = journeys.entry_id
+    group by own_entries.lead_id
 ),
 
 -- Who share an address and enter on the same day are one household, with one draw for all: the smallest person id
@@ -49,28 +71,26 @@ history as (
 ),
 
 {% endfor %}
-active_people as (
-    select distinct person_id
-    from {{ state }}.journey_state
-    where exit_reason is null
-),
-
--- The arm is drawn once per person; whoever shares an address with an earlier entry stays in that entry's arm,
+-- The arm is drawn once per household; whoever shares an address with an earlier entry stays in that entry's arm,
 -- and in the holdout if the earlier entries disagree, so that nobody held out is written to through a second address.
 arms_by_address as (
     select
-        candidates.lead_id,
-        max(case when entries.arm = 'holdout' then 1 else 0 end) as was_held_out
-    from candidates
-    inner join {{ state }}.journey_entries as entries
-        on
-            entries.campaign_id = $campaign_id
-            and (
-                candidates.person_id = entries.person_id
-                or candidates.email_hash = entries.email_hash
-                or candidates.phone_hash = entries.phone_hash
-            )
-    group by candidates.lead_id
+        earlier.lead_id,
+        max(case when earlier.arm = 'holdout' then 1 else 0 end) as was_held_out
+    from (
+        {%- for identity in ["lead_id", "person_id", "email_hash", "phone_hash"] %}
+        select
+            candidates.lead_id,
+            entries.arm
+        from candidates
+        inner join {{ state }}.journey_entries as entries on candidates.{{ identity }} = entries.{{ identity }}
+        where entries.campaign_id = $campaign_id
+        {%- if not loop.last %}
+        union all
+        {%- endif %}
+        {%- endfor %}
+    ) as earlier
+    group by earlier.lead_id
 ),
 
 one_per_person as (
@@ -93,13 +113,12 @@ eligible as (
         ) as rank_in_cohort
     from one_per_person
     inner join households on one_per_person.lead_id = households.lead_id
-    left join history on one_per_person.person_id = history.person_id
-    left join active_people on one_per_person.person_id = active_people.person_id
+    left join history on one_per_person.lead_id = history.lead_id
     left join arms_by_address on one_per_person.lead_id = arms_by_address.lead_id
     where
         one_per_person.rank_in_person = 1
-        and active_people.person_id is null
-        and coalesce(history.entered_today, 0) = 0
+        and coalesce(history.is_under_way, 0) = 0
+        and (history.last_cohort_date is null or history.last_cohort_date < $cohort_date)
         and (history.last_cohort_date is null or history.last_cohort_date <= $may_re_enter_on)
 ),
 
@@ -112,6 +131,7 @@ room as (
 digests as (
     select
         eligible.*,
+        max(eligible.was_held_out) over (partition by eligible.household_id) as household_was_held_out,
         {{ stable_id_digest("$campaign_id", "eligible.lead_id", "$cohort_date_text") }} as digest,
         {{ hash_fraction("$holdout_salt || '|' || $campaign_id || '|' || eligible.household_id") }} as draw
     from eligible
@@ -126,8 +146,8 @@ select
     lead_id,
     person_id,
     case
-        when was_held_out = 1 then 'holdout'
-        when was_held_out = 0 then 'treatment'
+        when household_was_held_out = 1 then 'holdout'
+        when household_was_held_out = 0 then 'treatment'
         when draw < $holdout_share then 'holdout'
         else 'treatment'
     end as arm,

@@ -1,3 +1,4 @@
+{% from "macros/people.jinja" import holding_back with context -%}
 -- One attempt takes what is left of the batch. Whoever reads back its own attempt id holds the row; nobody else can.
 update {{ state }}.messages
 set
@@ -16,4 +17,10 @@ where
         select decisions.message_id
         from {{ state }}.decisions as decisions
         where decisions.decided_at = $now and decisions.reason = 'frequency_cap' and decisions.message_id is not null
+    )
+    -- a provider asked to wait, or the account is held
+    and message_id not in (
+        select decisions.message_id
+        from {{ state }}.decisions as decisions
+        where {{ holding_back("decisions", "$now") | indent(8) }}
     )

@@ -15,4 +15,10 @@ select
     $run_id as run_id
 from {{ state }}.attempt_outcomes as outcomes
 inner join {{ state }}.messages as messages on outcomes.message_id = messages.message_id
-where outcomes.attempt_id = $attempt_id and outcomes.reason is not null
+where
+    outcomes.attempt_id = $attempt_id
+    and outcomes.reason is not null
+    -- who was overtaken (the lease ran out, a webhook spoke) has no say any more
+    and messages.batch_id = $batch_id
+    and messages.attempt_id = $attempt_id
+    and messages.status = 'attempting'

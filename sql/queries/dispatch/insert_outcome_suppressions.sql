@@ -1,4 +1,5 @@
--- The provider refused because of the address (she said stop to the provider, the number is dead): remember it at once.
+-- The provider refused because of the address (she said stop to the provider, the number is dead): remember it at once,
+-- also when the attempt was overtaken: it is about the address and not about the message.
 insert into {{ state }}.suppressions (
     address_hash, channel, topic, reason, source, event_key, suppressed_at, lifted_at, recorded_at
 )
@@ -22,5 +23,6 @@ left join {{ state }}.suppressions as known
         and known.lifted_at is null
 where
     outcomes.attempt_id = $attempt_id
+    and messages.batch_id = $batch_id
     and outcomes.suppression_reason is not null
     and known.address_hash is null

@@ -1,3 +1,5 @@
+{% from "macros/people.jinja" import addresses_of, asked_for_less_and_heard, latest_consents_of, refusing
+    with context -%}
 -- The re-check at the last moment: why a planned message of the batch is not claimed now, the first reason that holds.
 insert into {{ state }}.decisions (
     entry_id, message_id, campaign_id, lead_id, step_id, channel, reason, detail, decided_at, next_due_at, run_id
@@ -12,8 +14,10 @@ with planned as (
         messages.channel,
         messages.address_hash,
         messages.window_opens_at,
-        entries.email_hash,
-        entries.phone_hash,
+        contacts.email_hash,
+        contacts.phone_hash,
+        entries.email_hash as entered_email_hash,
+        entries.phone_hash as entered_phone_hash,
         journeys.exit_reason,
         journeys.stage,
         case messages.channel when 'email' then contacts.email_hash else contacts.phone_hash end as current_address_hash
@@ -26,56 +30,15 @@ with planned as (
 
 -- Every address of the person, so that joins stay equalities.
 addresses as (
-    select
-        message_id,
-        channel,
-        address_hash as planned_address_hash,
-        email_hash as address_hash
-    from planned
-    where email_hash is not null
-    union all
-    select
-        message_id,
-        channel,
-        address_hash as planned_address_hash,
-        phone_hash as address_hash
-    from planned
-    where phone_hash is not null
+    {{ addresses_of("planned", "message_id") }}
 ),
 
 refusals as (
-    select distinct addresses.message_id
-    from addresses
-    inner join {{ state }}.suppressions as suppressions on addresses.address_hash = suppressions.address_hash
-    where
-        suppressions.lifted_at is null
-        and (
-            suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
-            or (
-                addresses.address_hash = addresses.planned_address_hash
-                and suppressions.channel in (addresses.channel, 'all')
-            )
-        )
-),
-
-planned_addresses as (
-    select distinct address_hash
-    from planned
+    {{ refusing("addresses", "message_id") }}
 ),
 
 latest_consents as (
-    select
-        consents.address_hash,
-        consents.channel,
-        consents.action,
-        consents.expires_at,
-        row_number() over (
-            partition by consents.address_hash, consents.channel
-            order by consents.occurred_at desc, consents.consent_id desc
-        ) as recency
-    from {{ state }}.consents as consents
-    inner join planned_addresses on consents.address_hash = planned_addresses.address_hash
-    where consents.topic in ($topic, 'all')
+    {{ latest_consents_of("planned") }}
 ),
 
 -- What left inside the rolling days, and what of this campaign is about to leave before this one.
@@ -93,6 +56,10 @@ written as (
     group by addresses.message_id
 ),
 
+heard_enough as (
+    {{ asked_for_less_and_heard("addresses", "message_id", "$now", own="message_id") }}
+),
+
 rechecked as (
     select
         planned.*,
@@ -104,6 +71,7 @@ rechecked as (
                 coalesce(consents.action, 'none') <> 'granted' or consents.expires_at <= $now
                 then 'consent_missing'
             when coalesce(written.message_count, 0) >= $cap_messages then 'frequency_cap'
+            when heard_enough.message_id is not null then 'frequency_cap'
             when planned.window_opens_at > $now then 'outside_send_window'
         end as reason
     from planned
@@ -114,6 +82,7 @@ rechecked as (
             and planned.channel = consents.channel
             and consents.recency = 1
     left join written on planned.message_id = written.message_id
+    left join heard_enough on planned.message_id = heard_enough.message_id
 )
 
 select

@@ -19,5 +19,5 @@ select
 from {{ state }}.messages as messages
 inner join {{ state }}.journey_entries as entries on messages.entry_id = entries.entry_id
 inner join {{ activation }}.sync_lead_contacts as contacts on messages.lead_id = contacts.lead_id
-where messages.attempt_id = $attempt_id and messages.status = 'claimed'
+where messages.batch_id = $batch_id and messages.attempt_id = $attempt_id and messages.status = 'claimed'
 order by messages.message_id

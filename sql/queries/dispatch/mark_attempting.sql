@@ -11,7 +11,9 @@ from {{ state }}.attempt_chunks as chunk
 where
     messages.message_id = chunk.message_id
     and chunk.attempt_id = $attempt_id
+    and messages.batch_id = $batch_id
     and messages.attempt_id = $attempt_id
     and messages.status = 'claimed'
     and messages.lease_expires_at > $now
+    and messages.window_opens_at <= $now
     and messages.expires_at > $now

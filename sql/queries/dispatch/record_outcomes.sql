@@ -15,5 +15,6 @@ from {{ state }}.attempt_outcomes as outcomes
 where
     messages.message_id = outcomes.message_id
     and outcomes.attempt_id = $attempt_id
+    and messages.batch_id = $batch_id
     and messages.attempt_id = $attempt_id
     and (messages.status = 'attempting' or (messages.status = 'unknown' and outcomes.status = 'accepted'))

@@ -6,4 +6,4 @@ set
     attempt_id = null,
     claimed_at = null,
     lease_expires_at = null
-where attempt_id = $attempt_id and status = 'claimed'
+where batch_id = $batch_id and attempt_id = $attempt_id and status = 'claimed'

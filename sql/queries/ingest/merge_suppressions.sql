@@ -1,5 +1,6 @@
 -- Whoever said stop, complained or has no mailbox: one row per address, channel and topic, with the gravest reason and
--- its first instant, whatever was heard first. Never deleted; what is older than a lift does not come back to life.
+-- its first instant, whatever was heard first. Never deleted; what is older than a lift does not come back to life. A
+-- new consent lifts an unsubscribe and nothing else: a bounce beside it stays.
 merge into {{ state }}.suppressions as known
 using (
     with news as (
@@ -14,8 +15,32 @@ using (
             suppressions.channel,
             max(suppressions.lifted_at) as lifted_at
         from {{ state }}.suppressions as suppressions
-        where suppressions.lifted_at is not null
+        where suppressions.lifted_at is not null and suppressions.reason <> 'unsubscribed'
         group by suppressions.address_hash, suppressions.channel
+    ),
+
+    returns as (
+        select
+            welcomes.address_hash,
+            welcomes.channel,
+            max(welcomes.returned_at) as returned_at
+        from (
+            select
+                suppressions.address_hash,
+                suppressions.channel,
+                suppressions.lifted_at as returned_at
+            from {{ state }}.suppressions as suppressions
+            where suppressions.lifted_at is not null and suppressions.reason = 'unsubscribed'
+            union all
+            select
+                preferences.address_hash,
+                preferences.channel,
+                preferences.occurred_at as returned_at
+            from {{ state }}.preferences as preferences
+            inner join news on preferences.address_hash = news.address_hash
+            where preferences.choice = 'granted' and preferences.source in ('preference_page', 'confirm_page')
+        ) as welcomes
+        group by welcomes.address_hash, welcomes.channel
     ),
 
     addressed as (
@@ -76,7 +101,14 @@ using (
             ) as gravity
         from reasoned
         left join lifts on reasoned.address_hash = lifts.address_hash and reasoned.channel = lifts.channel
-        where lifts.lifted_at is null or reasoned.occurred_at > lifts.lifted_at
+        left join returns
+            on
+                reasoned.address_hash = returns.address_hash
+                and reasoned.channel = returns.channel
+                and reasoned.reason = 'unsubscribed'
+        where
+            (lifts.lifted_at is null or reasoned.occurred_at > lifts.lifted_at)
+            and (returns.returned_at is null or reasoned.occurred_at > returns.returned_at)
     )
 
     select

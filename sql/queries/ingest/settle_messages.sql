@@ -1,4 +1,5 @@
--- Move messages by monotone ranks: late, repeated and out-of-order events change nothing.
+-- Move messages by monotone ranks: late, repeated and out-of-order events change nothing. What a message comes to is
+-- read from everything that was ever told about it, so it does not depend on which part was told first.
 update {{ state }}.messages as messages
 set
     status = news.status,
@@ -18,33 +19,37 @@ from (
         ) as news_rank
     from (
         select
-            incoming.message_id,
-            incoming.event_key,
-            incoming.occurred_at,
-            incoming.provider_message_id,
+            events.message_id,
+            events.event_key,
+            events.occurred_at,
+            events.provider_message_id,
             case
-                when incoming.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed')
-                    then incoming.error_code
+                when events.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed')
+                    then events.error_code
             end as error_code,
             case
-                when incoming.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed')
+                when events.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed')
                     then 'undelivered'
-                when incoming.event_type in ('delivered', 'opened', 'clicked', 'complained', 'unsubscribed')
+                when events.event_type in ('delivered', 'opened', 'clicked', 'complained', 'unsubscribed')
                     then 'delivered'
-                when incoming.event_type = 'sent' then 'sent'
+                when events.event_type = 'sent' then 'sent'
                 else 'accepted'
             end as status,
             case
-                when incoming.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed') then 80
-                when incoming.event_type in ('delivered', 'opened', 'clicked', 'complained', 'unsubscribed') then 70
-                when incoming.event_type = 'sent' then 60
+                when events.event_type in ('bounced', 'blocked', 'dropped', 'undelivered', 'failed') then 80
+                when events.event_type in ('delivered', 'opened', 'clicked', 'complained', 'unsubscribed') then 70
+                when events.event_type = 'sent' then 60
                 else 50
             end as status_rank
-        from {{ state }}.incoming_events as incoming
+        from {{ state }}.message_events as events
         where
-            incoming.message_id is not null
-            and incoming.provider <> 'rekindle'
-            and incoming.event_type <> 'other'
+            events.message_id in (
+                select incoming.message_id
+                from {{ state }}.incoming_events as incoming
+                where incoming.message_id is not null and incoming.provider <> 'rekindle'
+            )
+            and events.provider <> 'rekindle'
+            and events.event_type <> 'other'
     ) as ranked
 ) as news
 where
@@ -52,10 +57,17 @@ where
     and news.news_rank = 1
     and (
         news.status_rank > messages.status_rank
-        -- the same news heard again with an earlier instant: when it settled must not depend on what came first
+        -- the same news with an earlier instant or another cause: when it settled must not depend on what came first
         or (
             news.status_rank = messages.status_rank
             and news.status_rank >= 70
-            and news.occurred_at < messages.settled_at
+            and (
+                news.occurred_at < messages.settled_at
+                or (
+                    news.occurred_at = messages.settled_at
+                    and news.error_code is not null
+                    and messages.error_code is distinct from news.error_code
+                )
+            )
         )
     )

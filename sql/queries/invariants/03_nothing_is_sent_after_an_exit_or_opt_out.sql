@@ -22,17 +22,35 @@ after_exit as (
         and transitions.recorded_at <= sent.claimed_at
 ),
 
+-- A dead number that says stop later keeps its row and the instant it was first recorded; what it became known as since
+-- is known since that event.
+known_suppressions as (
+    select
+        suppressions.address_hash,
+        suppressions.channel,
+        suppressions.reason,
+        suppressions.recorded_at,
+        coalesce(events.recorded_at, suppressions.recorded_at) as reason_recorded_at
+    from {{ state }}.suppressions as suppressions
+    left join {{ state }}.message_events as events on suppressions.event_key = events.event_key
+    where suppressions.lifted_at is null
+),
+
 after_opt_out as (
     select distinct sent.message_id
     from sent
-    inner join {{ state }}.suppressions as suppressions
+    inner join known_suppressions
         on
-            (sent.address_hash = suppressions.address_hash and suppressions.channel in (sent.channel, 'all'))
-            or (
-                suppressions.address_hash in (sent.email_hash, sent.phone_hash)
-                and suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
+            (
+                sent.address_hash = known_suppressions.address_hash
+                and known_suppressions.channel in (sent.channel, 'all')
+                and sent.claimed_at >= known_suppressions.recorded_at
             )
-    where suppressions.recorded_at <= sent.claimed_at and suppressions.lifted_at is null
+            or (
+                (sent.email_hash = known_suppressions.address_hash or sent.phone_hash = known_suppressions.address_hash)
+                and known_suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
+                and sent.claimed_at >= known_suppressions.reason_recorded_at
+            )
 )
 
 select

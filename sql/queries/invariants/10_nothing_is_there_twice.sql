@@ -38,6 +38,9 @@ with keyed as (
     union all
     select 'run ' || activity || ' ' || campaign_id || ' ' || cast(as_of as {{ text }}) as natural_key
     from {{ state }}.campaign_runs
+    union all
+    select 'foreign event ' || event_key as natural_key
+    from {{ state }}.foreign_events
 ),
 
 counted as (

@@ -78,10 +78,12 @@ message_signs as (
         or (events.event_type = 'bounced' and entry_messages.channel = 'email')
         -- a drop for a reason of ours (spam content, quota) is nobody's bad address
         or (events.event_type = 'dropped' and entry_messages.channel = 'email' and errors.exit_reason is not null)
+        -- a code nobody knows, or that says it may have arrived, is only counted
         or (
             events.event_type in ('undelivered', 'failed')
             and entry_messages.channel = 'sms'
-            and coalesce(errors.error_class, 'permanent') <> 'configuration'
+            and errors.error_class in ('permanent', 'transient')
+            and errors.action <> 'ignore'
         )
 ),
 
@@ -108,11 +110,11 @@ address_signs as (
         case events.event_type when 'replied' then 'replied' else events.event_type end as exit_reason,
         events.event_type as cause,
         events.occurred_at as happened_at,
-        case events.event_type when 'replied' then 40 else 10 end as priority
+        case events.event_type when 'replied' then 40 when 'preference_paused' then 20 else 10 end as priority
     from {{ state }}.message_events as events
     inner join active_addresses on events.address_hash = active_addresses.address_hash
     where
-        events.event_type in ('unsubscribed', 'complained', 'replied')
+        events.event_type in ('unsubscribed', 'complained', 'replied', 'preference_paused')
         and events.occurred_at >= active_addresses.entered_at
 ),
 

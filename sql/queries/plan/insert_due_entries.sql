@@ -1,3 +1,5 @@
+{% from "macros/people.jinja" import addresses_of, asked_for_less_and_heard, holding_back, join_zone_evidence,
+    latest_consents_of, refusing with context -%}
 -- Judge every due entry at a send step. One reason per clause, the first that holds decides; the reasons are the words
 -- of the product.
 insert into {{ state }}.due_entries (
@@ -16,8 +18,12 @@ with due as (
         contacts.country,
         contacts.email_hash,
         contacts.phone_hash,
+        entries.email_hash as entered_email_hash,
+        entries.phone_hash as entered_phone_hash,
+        $channel as channel,
         case $channel when 'email' then contacts.email_hash else contacts.phone_hash end as address_hash
     from {{ state }}.journey_state as journeys
+    inner join {{ state }}.journey_entries as entries on journeys.entry_id = entries.entry_id
     -- whose contact row is gone can not be reached, and is told so
     left join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
     where
@@ -25,6 +31,15 @@ with due as (
         and journeys.stage = $step_id
         and journeys.exit_reason is null
         and journeys.due_at <= $as_of
+        -- a provider asked to wait, or an account is held: until then a message that expired is not planned anew
+        and not exists (
+            select 1
+            from {{ state }}.decisions as decisions
+            where
+                decisions.entry_id = journeys.entry_id
+                and decisions.step_id = journeys.stage
+                and {{ holding_back("decisions", "$as_of") | indent(12) }}
+        )
 ),
 
 attempts as (
@@ -40,46 +55,17 @@ attempts as (
 
 -- Every address of the person, so that joins stay equalities.
 addresses as (
-    select
-        entry_id,
-        address_hash as due_address_hash,
-        email_hash as address_hash
-    from due
-    where email_hash is not null
-    union all
-    select
-        entry_id,
-        address_hash as due_address_hash,
-        phone_hash as address_hash
-    from due
-    where phone_hash is not null
+    {{ addresses_of("due", "entry_id") }}
 ),
 
 -- Who said stop on one address is not written to on another.
 refusing_people as (
-    select distinct addresses.entry_id
-    from addresses
-    inner join {{ state }}.suppressions as suppressions on addresses.address_hash = suppressions.address_hash
-    where
-        suppressions.lifted_at is null
-        and (
-            suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
-            or (addresses.address_hash = addresses.due_address_hash and suppressions.channel in ($channel, 'all'))
-        )
+    {{ refusing("addresses", "entry_id") }}
 ),
 
--- The latest word on consent, per address, for this channel and topic.
+-- The latest word on consent, per address and channel.
 latest_consents as (
-    select
-        consents.address_hash,
-        consents.action,
-        consents.expires_at,
-        row_number() over (
-            partition by consents.address_hash order by consents.occurred_at desc, consents.consent_id desc
-        ) as recency
-    from {{ state }}.consents as consents
-    inner join due on consents.address_hash = due.address_hash
-    where consents.channel = $channel and consents.topic in ($topic, 'all')
+    {{ latest_consents_of("due") }}
 ),
 
 -- Rolling, over all campaigns, counted per address from when a message left: two zero-o'clocks are not two days.
@@ -96,6 +82,11 @@ recent_messages as (
     group by addresses.entry_id
 ),
 
+-- Who asked for one message in thirty days had it.
+heard_enough as (
+    {{ asked_for_less_and_heard("addresses", "entry_id", "$as_of") }}
+),
+
 assessed as (
     select
         due.*,
@@ -105,6 +96,7 @@ assessed as (
         consents.action as consent_action,
         consents.expires_at as consent_expires_at,
         coalesce(recent_messages.message_count, 0) as message_count,
+        heard_enough.entry_id as heard_enough_entry_id,
         checks.is_usable,
         windows.time_zones,
         windows.window_opens_at,
@@ -112,20 +104,13 @@ assessed as (
     from due
     left join attempts on due.entry_id = attempts.entry_id
     left join refusing_people on due.entry_id = refusing_people.entry_id
-    left join latest_consents as consents on due.address_hash = consents.address_hash and consents.recency = 1
+    left join latest_consents as consents
+        on due.address_hash = consents.address_hash and due.channel = consents.channel and consents.recency = 1
     left join recent_messages on due.entry_id = recent_messages.entry_id
+    left join heard_enough on due.entry_id = heard_enough.entry_id
     left join {{ state }}.contact_checks as checks
         on due.address_hash = checks.address_hash and checks.channel = $channel
-    left join {{ state }}.number_time_zones as numbers
-        on due.phone_hash = numbers.phone_hash and due.time_zone is null
-    left join {{ state }}.send_windows as windows
-        on
-            windows.campaign_id = $campaign_id
-            and windows.channel = $channel
-            and windows.as_of = $as_of
-            and due.time_zone is not distinct from windows.profile_time_zone
-            and numbers.time_zones is not distinct from windows.phone_time_zones
-            and due.country is not distinct from windows.country
+    {{ join_zone_evidence("due") | indent }}
 ),
 
 judged as (
@@ -147,6 +132,7 @@ judged as (
             when is_usable is null then 'defer:provider_busy'
             -- written to often enough
             when message_count >= $cap_messages then 'defer:frequency_cap'
+            when heard_enough_entry_id is not null then 'defer:frequency_cap'
             -- no decent hour came in all this time: every wait ends
             when window_opens_at is null and stage_entered_at <= $give_up_since then 'skip:time_zone_unknown'
             when window_opens_at > $as_of and stage_entered_at <= $give_up_since then 'skip:outside_send_window'

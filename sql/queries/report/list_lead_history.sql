@@ -104,7 +104,7 @@ select
     'sent' as kind,
     lead_messages.channel || ' of step ' || lead_messages.step_id || coalesce(' by ' || lead_messages.provider, '')
         as what,
-    'message ' || lead_messages.message_id || ' is now ' || lead_messages.status
+    'message ' || lead_messages.message_id || ' stands at ' || lead_messages.status
     || coalesce(' (' || lead_messages.error_code || ')', '') as why,
     lead_messages.run_id
 from lead_messages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
@@ -371,3 +372,27 @@ def test_the_status_callback_survives_odd_ids(serve, twilio_account, provider_er
     assert parse_qs(seen[0].body.decode())["StatusCallback"] == [
         "https://rekindle.example/webhooks/twilio/status?mid=a%20b%26c%23d#rc=5&rp=all"
     ]
+
+
+def test_threads_share_a_channel_and_each_keeps_its_own_answer(serve, twilio_account, provider_errors, an_sms):
+    def answer(request):
+        form = parse_qs(request.body.decode())
+        number = int(form["To"][0][-3:])
+        if number % 3 == 0:
+            # Given refusals that state a wait of their own, between acceptances that state none
+            body = {"code": 20429, "message": "Too Many Requests", "status": 429}
+            return JSONResponse(body, status_code=429, headers={"Retry-After": str(number + 1)})
+        return JSONResponse({"sid": f"SM{number:032x}"}, status_code=201)
+
+    base_url, seen = serve(answer)
+    channel = TwilioChannel(twilio_account(base_url), provider_errors)
+    texts = [an_sms(message_id=f"message-{number}", to=f"+14155550{number:03d}") for number in range(60)]
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(channel.send, texts))
+    assert len(seen) == 60
+    for number, outcome in enumerate(outcomes):
+        assert outcome.message_id == f"message-{number}"
+        if number % 3 == 0:
+            assert (outcome.kind, outcome.retry_after_seconds) == (OutcomeKind.REFUSED, number + 1)
+        else:
+            assert outcome.provider_message_id == f"SM{number:032x}"

@@ -38,10 +38,18 @@ def calls():
                         yield name.value, given, open_ended, f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
+def named():
+    """Every text in the code that is a statement's name: some are handed to a function that runs what it is told."""
+    for folder in ("include", "plugins", "dags"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in NAMES:
+                    yield node.value
+
+
 def test_every_statement_is_used_and_every_used_name_exists():
-    used = {name for name, *_ in calls()}
-    assert used - set(NAMES) == set()
-    assert {name for name in NAMES if not name.startswith(BY_FOLDER)} - used == set()
+    assert {name for name, *_ in calls()} - set(NAMES) == set()
+    assert {name for name in NAMES if not name.startswith(BY_FOLDER)} - set(named()) == set()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,6 +69,7 @@ def test_a_file_holds_one_statement_that_says_what_it_does_by_its_name(name):
         "fetch": "SELECT",
         "count": "SELECT",
         "merge": "MERGE_INTO",
+        "create": "CREATE",
     }
     assert kind == expected.get(verb, "UPDATE")
 

@@ -120,6 +120,13 @@ def test_a_good_campaign_is_clean(campaign_folder: Path) -> None:
             f"{NUDGE}:1: error: a text must say who it is from. Begin with `{{{{ company_name }}}}: `.",
         ),
         (
+            NUDGE,
+            "Reply STOP",
+            "{{ preferences_link }} Reply STOP",
+            f"{NUDGE}:1: error: the preference link is too long for a text. "
+            "Leave it out; STOP is the way out of texts.",
+        ),
+        (
             "spring.yaml",
             "A question",
             "Re: a question",
@@ -206,6 +213,11 @@ def test_golden_findings(campaign_folder: Path, spoil: Spoil, file: str, old: st
     found = findings(campaign_folder)
     assert said in found
     assert len(found) <= 2  # and hardly anything besides
+
+
+def test_an_e_mail_may_offer_the_preference_page(campaign_folder: Path, spoil: Spoil) -> None:
+    spoil("Stop it here:", "How often? {{ preferences_link }}\nStop it here:", PROBE)
+    assert findings(campaign_folder) == []
 
 
 def test_a_wider_window_is_allowed_if_it_is_said(campaign_folder: Path, spoil: Spoil) -> None:

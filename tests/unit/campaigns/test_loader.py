@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from rekindle.campaigns.findings import InvalidCampaign, Level, UnknownStep
-from rekindle.campaigns.loader import load_campaign, load_campaigns, restore_campaign
-from rekindle.campaigns.models import EmailStep, EndStep, SmsStep, WaitStep
+from rekindle.campaigns.loader import load_campaign, load_campaigns, load_each, restore_campaign
+from rekindle.campaigns.models import Campaign, EmailStep, EndStep, SmsStep, WaitStep
 from rekindle.errors import ConfigurationError
 from rekindle.timing.send_window import LocalHours, SendWindow, UnknownTimeZone
 from rekindle.vocabulary import Channel, Exit
@@ -300,6 +300,18 @@ def test_everything_wrong_is_said_at_once(campaign_folder: Path, spoil: Spoil) -
     ]
     assert isinstance(error.value, ConfigurationError)
     assert all(finding.level is Level.ERROR for finding in error.value.findings)
+
+
+def test_a_broken_file_is_told_beside_the_whole_ones(campaign_folder: Path) -> None:
+    (campaign_folder / "autumn.yaml").write_text("steps: []\n")
+    read = dict(load_each(campaign_folder, campaign_folder / "templates"))
+    broken, whole = read[campaign_folder / "autumn.yaml"], read[campaign_folder / "spring.yaml"]
+    assert isinstance(broken, InvalidCampaign)
+    assert isinstance(whole, Campaign)
+    assert (whole.campaign_id, {finding.file for finding in broken.findings}) == (
+        "spring",
+        {str(campaign_folder / "autumn.yaml")},
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from rekindle.campaigns.models import MessageTemplate
 from rekindle.channels.ports import OutcomeKind
-from rekindle.dispatch import SmsSender
-from rekindle.dispatch.batch import LEASE
+from rekindle.dispatch import Composer, SmsSender
+from rekindle.dispatch.batch import LEASE, RETRY_REFUSED_AFTER
 from rekindle.errors import ConfigurationError
 from rekindle.governor.rate import Governor, ProviderRate
-from rekindle.vocabulary import Channel
+from rekindle.vocabulary import Channel, DecisionReason
 
 
 class WorkerDies(BaseException):
@@ -97,6 +99,7 @@ def test_a_zombie_does_not_record_over_what_is_known_since(ready, world_module):
     world.email.chunk_size = 1
     world.dispatch(batches, world.email, 0)
     assert statuses(world) == ["delivered", "planned", "planned"]
+    assert world.decisions() == []  # nor is its refusal the reason of anything
 
 
 def test_a_zombies_late_refusal_does_not_make_an_unknown_sendable(ready, world_module):
@@ -135,6 +138,7 @@ def test_a_refused_message_is_sent_by_the_next_attempt_under_the_same_id(ready, 
     world.dispatch(batches, world.email, 0)
     world.email.answer = None
     world.email.sent.clear()
+    world.clock.step_to(world.clock.now() + RETRY_REFUSED_AFTER)
     world.dispatch(batches, world.email, 0)
     assert {item.message_id for item in world.email.sent} == {row["message_id"] for row in world.messages()}
     assert statuses(world) == ["accepted"] * 3
@@ -189,6 +193,183 @@ def test_a_message_that_can_not_be_rendered_is_held_and_the_rest_goes(new_world)
     assert dispatched.as_counts() == {"accepted": 1, "held": 1}
     assert (world.message(held)["status"], world.message(held)["attempt_id"]) == ("planned", None)
     assert world.decisions(held) == ["configuration"]
+
+
+def test_a_zombie_does_not_touch_what_its_rescuer_holds(ready, world_module):
+    world, _, batches = ready
+    rescuer = world_module.ScriptedSender("sendgrid")
+    zombies_own = []
+
+    def sleep(item):
+        # Given a zombie whose refusal comes back when its message was planned again by hand and claimed by another
+        if not zombies_own:
+            zombies_own.append(item.message_id)
+            world.clock.step_to(world.clock.now() + LEASE)
+            world.reconcile(0)
+            world.execute(
+                "update rekindle_state.messages set status = 'planned', status_rank = 0, attempt_id = null"
+                " where message_id = $id",
+                id=item.message_id,
+            )
+            world.dispatch(batches, rescuer, 0)
+        return world_module.refused(item, "sendgrid", "400:personalizations.to", 400)
+
+    world.email.answer = sleep
+    world.email.chunk_size = 1
+    world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["accepted"] * 3
+    assert len(world.email.sent) == 1 and len(rescuer.sent) == 3
+
+
+def test_a_clock_that_jumps_past_the_lease_before_the_call_sends_nothing(ready, monkeypatch):
+    world, _, batches = ready
+    compose = Composer.compose
+
+    def slowly(self, row, now):
+        world.clock.step_to(world.clock.now() + LEASE)
+        return compose(self, row, now)
+
+    monkeypatch.setattr(Composer, "compose", slowly)
+    world.execute("update rekindle_state.messages set expires_at = expires_at + interval 1 day")
+    dispatched = world.dispatch(batches, world.email, 0)
+    assert world.email.sent == [] and dispatched.as_counts() == {"held": 3}
+    assert statuses(world) == ["planned"] * 3
+
+
+@pytest.mark.parametrize("hours", [-6, 6])
+def test_a_clock_that_jumps_during_the_call_loses_and_repeats_nothing(ready, world_module, hours):
+    world, _, batches = ready
+    path = world.clock.path
+
+    def jump(item):
+        path.write_text((world.at(0) + timedelta(hours=hours)).isoformat())
+        return world_module.accepted(item)
+
+    world.email.answer = jump
+    world.dispatch(batches, world.email, 0)
+    world.reconcile(0)
+    world.dispatch(batches, world.email, 0)
+    assert len(world.email.sent) == 3 and statuses(world) == ["accepted"] * 3
+
+
+def test_a_code_without_a_row_is_taken_for_our_fault(ready, world_module):
+    world, leads, batches = ready
+    world.email.answer = lambda item: world_module.refused(item, "sendgrid", "418", 418)
+    with pytest.raises(ConfigurationError, match="418"):
+        world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["planned"] * 3 and world.decisions() == ["configuration"] * 3
+    world.advance(0)
+    assert {world.state(lead)["exit_reason"] for lead in leads} == {None}
+
+
+def test_what_the_governor_says_holds_the_rest_of_the_batch_and_fails_nothing(ready, world_module):
+    world, leads, batches = ready
+    until = world.at(0) + timedelta(hours=1)
+
+    def held(item):
+        outcome = world_module.refused(item, "sendgrid", "429", 429)
+        return replace(outcome, held=DecisionReason.BREAKER_OPEN, held_until=until)
+
+    world.email.answer = held
+    world.email.chunk_size = 1
+    dispatched = world.dispatch(batches, world.email, 0)
+    assert len(world.email.sent) == 1  # the others were not even marked
+    assert dispatched.as_counts() == {"held": 2, "planned": 1}
+    assert statuses(world) == ["planned"] * 3
+    rows = world.query("select reason, next_due_at from rekindle_state.decisions")
+    assert [(row["reason"], row["next_due_at"]) for row in rows] == [("breaker_open", until)] * 3
+    # and once it is over, everybody is written to once
+    world.email.answer = None
+    world.email.sent.clear()
+    world.clock.step_to(until)
+    world.dispatch(batches, world.email, 0)
+    assert len(world.email.sent) == 3 and statuses(world) == ["accepted"] * 3
+    world.advance(0)
+    assert {world.state(lead)["exit_reason"] for lead in leads} == {None}
+
+
+@pytest.mark.parametrize(("stated", "minutes"), [(3_600.0, 60), (0.0, 0), (None, 5)])
+def test_a_stated_wait_is_when_the_message_is_due_again(ready, world_module, stated, minutes):
+    world, _, batches = ready
+
+    def throttled(item):
+        return replace(world_module.refused(item, "sendgrid", "429", 429), retry_after_seconds=stated)
+
+    world.email.answer = throttled
+    world.dispatch(batches, world.email, 0)
+    due = world.at(0) + timedelta(minutes=minutes)
+    assert set(world.values("select next_due_at from rekindle_state.decisions")) == {due}
+    world.email.answer = None
+    world.email.sent.clear()
+    if minutes:
+        world.clock.step_to(due - timedelta(seconds=1))
+        world.dispatch(batches, world.email, 0)
+        assert world.email.sent == []
+        world.clock.step_to(due)
+    world.dispatch(batches, world.email, 0)
+    assert len(world.email.sent) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{{ company_name }}: " + "a" * 300 + " Reply STOP to opt out", "max_segments is 1"),
+        ("{{ company_name }}: {{ 1 // 0 }} Reply STOP to opt out", "ZeroDivisionError"),
+    ],
+)
+def test_a_text_that_can_not_be_made_is_held_and_nobody_is_to_blame(new_world, body, said):
+    world = new_world()
+    (step,) = [step for step in world.campaign.message_steps if step.channel is Channel.SMS]
+    changed = replace(step, template=MessageTemplate(step.template.name, body), max_segments=1)
+    lead = world.lead(email=None)
+    world.freeze(0)
+    world.plan(0)
+    batches = world.plan(0, Channel.SMS)
+    steps = tuple(changed if one is step else one for one in world.campaign.steps)
+    world.campaign = replace(world.campaign, steps=steps)
+    dispatched = world.dispatch(batches, world.sms, 0)
+    assert dispatched.as_counts() == {"held": 1} and world.sms.sent == []
+    (decision,) = world.query("select reason, detail from rekindle_state.decisions where message_id is not null")
+    assert decision["reason"] == "configuration" and said in decision["detail"]
+    world.advance(0)
+    assert (world.message(lead)["status"], world.state(lead)["exit_reason"]) == ("planned", None)
+
+
+def test_what_was_answered_is_recorded_before_a_later_message_breaks_the_batch(ready, world_module, monkeypatch):
+    world, _, batches = ready
+    compose, composed = Composer.compose, []
+
+    def break_at_the_second(self, row, now):
+        composed.append(row["message_id"])
+        if len(composed) == 2:
+            raise ConfigurationError("the step is gone")
+        return compose(self, row, now)
+
+    monkeypatch.setattr(Composer, "compose", break_at_the_second)
+    world.email.chunk_size = 1
+    with pytest.raises(ConfigurationError, match="step is gone"):
+        world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["accepted", "planned", "planned"]
+
+
+def test_chunks_are_sent_in_order_and_composed_at_most_one_ahead(ready, world_module, monkeypatch):
+    world, _, batches = ready
+    compose, composed, ahead = Composer.compose, [], []
+
+    def count(self, row, now):
+        composed.append(row["message_id"])
+        return compose(self, row, now)
+
+    def look(item):
+        ahead.append(len(composed) - len(world.email.sent))
+        return world_module.accepted(item)
+
+    monkeypatch.setattr(Composer, "compose", count)
+    world.email.answer = look
+    world.email.chunk_size = 1
+    world.dispatch(batches, world.email, 0)
+    assert [item.message_id for item in world.email.sent] == composed == sorted(composed)
+    assert max(ahead) <= 1
 
 
 # --- the last moment
@@ -313,7 +494,7 @@ def test_two_texts_of_one_chunk_leave_inside_the_window_or_not_at_all(world, wor
             world.clock.step_to(world.clock.now() + timedelta(minutes=2))
             return world_module.accepted(sms, "twilio")
 
-    world.dispatch(batches, SmsSender(SlowChannel(), Governor.in_memory(ProviderRate(100))), 0)
+    world.dispatch(batches, SmsSender(SlowChannel(), Governor.in_memory(ProviderRate(100)), calls_at_once=1), 0)
     assert all(at < closes for at in left_at)
 
 

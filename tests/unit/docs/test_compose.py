@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from rekindle.governor.settings import GovernorSettings
 from rekindle.receiver.settings import ReceiverSettings
+from rekindle_airflow.listening import ListeningSettings
+from rekindle_airflow.reply_notifier import ReplySettings
 from rekindle_airflow.settings import Settings
 
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)")
@@ -59,9 +62,10 @@ def test_the_receiver_sees_neither_warehouse_nor_database(services: dict[str, An
 
 def test_settings_are_those_the_code_reads(services: dict[str, Any]) -> None:
     """A mistyped REKINDLE_ variable would be ignored in silence."""
-    known = {f"REKINDLE_{name.upper()}" for name in (*Settings.model_fields, *ReceiverSettings.model_fields)}
+    read = (Settings, ReceiverSettings, GovernorSettings, ListeningSettings, ReplySettings)
+    known = {f"REKINDLE_{name.upper()}" for settings in read for name in settings.model_fields}
     of_dbt = {"REKINDLE_LOGIN_EVENTS", "REKINDLE_KEY_ACTION_EVENTS", "REKINDLE_PASSIVE_EVENTS"}
-    known |= of_dbt | {"REKINDLE_WAREHOUSE_PATH", "REKINDLE_PROJECT_ROOT"}
+    known |= of_dbt | {"REKINDLE_WAREHOUSE_PATH", "REKINDLE_WAREHOUSE_MEMORY_MEGABYTES", "REKINDLE_PROJECT_ROOT"}
     for name in ("airflow-worker", "receiver"):
         given = {variable for variable in services[name]["environment"] if variable.startswith("REKINDLE_")}
         assert given <= known

@@ -112,12 +112,19 @@ def test_every_stream_has_its_parser(read_lines: ReadLines) -> None:
         },
         Stream.UNSUBSCRIBES: {"body": "from=page", "token": token},
         Stream.APP_EVENTS: {"body": '{"userId":"u","event":"e","messageId":"i"}', "path": "/v1/track"},
+        Stream.PREFERENCES: {"body": "do=pause", "token": token},
+        Stream.CONFIRMATIONS: {
+            "token": {**token, "opt_in_id": "o", "topics": "tips", "wording_version": "1"},
+        },
+        Stream.OPT_INS: {
+            "body": '{"email":"a@x.example","form":"f","wording_version":"1","channels":["email"],"topics":["all"]}',
+        },
     }
     assert set(lines) == set(Stream)
     for stream, line in lines.items():
         read = read_lines(stream, line)
         assert (len(read.elements), read.dead_letters) == (1, []), stream
-        assert len(read.message_events) + len(read.app_events) == 1, stream
+        assert len(read.message_events) + len(read.app_events) + len(read.opt_ins) == 1, stream
 
 
 def test_a_file_outside_the_streams_is_refused(tmp_path: Path) -> None:

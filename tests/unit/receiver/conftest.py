@@ -106,6 +106,7 @@ def desk(tmp_path: Path, ec_key: ec.EllipticCurvePrivateKey, stepped_clock: Step
         twilio_auth_token=(SecretStr(TWILIO_TOKEN),),
         segment_write_keys=(SecretStr("write-key"), SecretStr("other-key")),
         sender_name="Acme <Tools>",
+        topics={"marketing": "News & offers", "tips": "Tips"},
     )
     desk = Desk(tmp_path / "landing", stepped_clock, ec_key, TokenSigner(["token-key"]), settings)
     desk.start()

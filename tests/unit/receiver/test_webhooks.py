@@ -6,11 +6,13 @@ import base64
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from twilio.request_validator import RequestValidator
 
 from rekindle.identity import address_hash
 from rekindle.vocabulary import EventType, Stream
@@ -200,6 +202,44 @@ def test_when_nothing_can_be_written_the_provider_comes_again(desk: Any, status:
     desk.root.unlink()
     assert desk.client.get("/readyz").json() == {"status": "ready"}
     assert desk.client.post(EVENTS_PATH, content=BODY, headers=desk.sign_sendgrid(BODY)).status_code == 200
+
+
+def test_the_newer_scheme_with_a_shared_key_is_as_good(desk: Any, status: dict[str, str]) -> None:
+    desk.start(twilio_auth_token=(SecretStr("auth-token"), SecretStr("shared-key")))
+    url = PUBLIC + STATUS_PATH
+    signature = RequestValidator("shared-key").compute_signature(url, status, "HMAC_SHA256")
+    settings = {"X-Twilio-Webhooks-Signature-Settings": "key=k1,algorithm=HMAC_SHA256"}
+    assert desk.post_form(STATUS_PATH, status, {"X-Twilio-Signature": signature, **settings}).status_code == 200
+    assert desk.post_form(STATUS_PATH, status, {"X-Twilio-Signature": signature}).status_code == 403
+    older = desk.sign_twilio(url, status, token="shared-key")
+    assert desk.post_form(STATUS_PATH, status, {**older, **settings}).status_code == 403
+
+
+def test_one_bad_element_costs_the_others_nothing(desk: Any) -> None:
+    good = '{"email":"ada@example.com","event":"open","timestamp":%d,"rk_message_id":"m-%d"}'
+    elements = [good % (1772380800, 1), '{"event":7}', "7", '{"a":NaN}', good % (1772380801, 2)]
+    body = f"[{','.join(elements)}]".encode()
+    assert desk.client.post(EVENTS_PATH, content=body, headers=desk.sign_sendgrid(body)).status_code == 200
+    (file,) = desk.read()
+    assert [event.message_id for event in file.message_events] == ["m-1", "m-2"]
+    assert [letter.element_number for letter in file.dead_letters] == [2, 3, 4]
+
+
+def test_the_shared_vectors_hold_at_the_door(desk: Any, receiver_vectors: Callable[[str], Any]) -> None:
+    for case in receiver_vectors("sendgrid_signatures.json"):
+        client = desk.start(sendgrid_webhook_public_key=(case["public_key"],), sendgrid_timestamp_tolerance=None)
+        headers = {
+            "X-Twilio-Email-Event-Webhook-Signature": case["signature"],
+            "X-Twilio-Email-Event-Webhook-Timestamp": case["timestamp"],
+        }
+        answer = client.post(EVENTS_PATH, content=case["payload"].encode(), headers=headers)
+        assert answer.status_code == (200 if case["valid"] else 403), case["name"]
+    events = receiver_vectors("sendgrid_events_batch.json")
+    body = json.dumps(events).encode()
+    desk.start()
+    assert desk.client.post(EVENTS_PATH, content=body, headers=desk.sign_sendgrid(body)).status_code == 200
+    file = next(file for file in desk.read() if len(file.elements) + len(file.dead_letters) == len(events))
+    assert file.dead_letters == []
 
 
 def test_nothing_explains_the_receiver_to_strangers(desk: Any) -> None:

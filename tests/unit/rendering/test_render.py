@@ -184,6 +184,22 @@ def test_only_names_are_names(name: str, is_kept: bool) -> None:
     assert usable({"first_name": name}) == ({"first_name": name} if is_kept else {})
 
 
+@pytest.mark.parametrize("ending", ["</body></html>", ""])
+def test_an_invisible_link_is_in_the_html_only_where_no_person_finds_it(ending: str) -> None:
+    step = email_of("Hello", html=f"<body><p>Hello</p>{ending}")
+    plain = render_email(step, {})
+    email = render_email(step, {}, honeypot_link="https://go.example.com/c/t?a=1&b=2")
+    anchor = (
+        '<a href="https://go.example.com/c/t?a=1&amp;b=2" style="display:none" tabindex="-1" aria-hidden="true"'
+        ' rel="nofollow"></a>'
+    )
+    assert email.html == f"<body><p>Hello</p>{anchor}{ending}"
+    assert email.text == plain.text
+    assert email.template_hash == plain.template_hash
+    assert email.body_hash != plain.body_hash
+    assert render_email(email_of("Hello"), {}, honeypot_link="https://go.example.com/c/t").html is None
+
+
 def test_html_is_escaped_and_text_is_not() -> None:
     step = email_of("{{ plan }}", html="<p>{{ plan }} {{ tracked_link }}</p>")
     email = render_email(step, {"plan": "<b>A&B</b>", "tracked_link": "https://a.example/c?x=1&y=2"})

@@ -10,12 +10,24 @@ message_events as (
     where occurred_at <= {{ as_of_timestamp() }}
 ),
 
+engagements as (
+    select * from {{ ref('int_engagements_scored') }}
+    where is_human and occurred_at <= {{ as_of_timestamp() }}
+),
+
+engagements_by_message as (
+    select
+        message_id,
+        min(case when event_type = 'opened' then occurred_at end) as first_opened_at,
+        min(case when event_type = 'clicked' then occurred_at end) as first_clicked_at
+    from engagements
+    group by message_id
+),
+
 events_by_message as (
     select
         message_id,
         min(case when event_type = 'delivered' then occurred_at end) as delivered_at,
-        min(case when event_type = 'opened' and coalesce(is_human, true) then occurred_at end) as first_opened_at,
-        min(case when event_type = 'clicked' and is_human then occurred_at end) as first_clicked_at,
         min(case when event_type in ('bounced', 'dropped', 'undelivered', 'failed') then occurred_at end)
             as not_delivered_at,
         min(case when event_type = 'complained' then occurred_at end) as complained_at,
@@ -60,14 +72,15 @@ joined as (
         messages.settled_at,
         messages.expires_at,
         events_by_message.delivered_at,
-        events_by_message.first_opened_at,
-        events_by_message.first_clicked_at,
+        engagements_by_message.first_opened_at,
+        engagements_by_message.first_clicked_at,
         events_by_message.not_delivered_at,
         events_by_message.complained_at,
         events_by_message.unsubscribed_at,
         events_by_message.replied_at
     from messages
     left join events_by_message on messages.message_id = events_by_message.message_id
+    left join engagements_by_message on messages.message_id = engagements_by_message.message_id
 )
 
 select * from joined

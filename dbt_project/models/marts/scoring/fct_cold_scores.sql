@@ -36,6 +36,7 @@ joined as (
             ('email_click', 'round(scores.email_click_points, 2)'),
             ('email_open', 'round(scores.email_open_points, 2)'),
             ('key_action', 'round(scores.key_action_points, 2)'),
+            ('habit', 'round(scores.habit_points, 2)'),
             ('support', 'round(scores.support_points, 2)'),
         ]) }} as score_contributions,
 

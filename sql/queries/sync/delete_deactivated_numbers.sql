@@ -1,0 +1,1 @@
+delete from {{ state }}.deactivated_numbers
