@@ -6,10 +6,17 @@ import json
 from urllib.parse import urlsplit
 
 from rekindle.events.bots import is_honeypot, is_software
-from rekindle.events.rows import WHOLE_REQUEST, LandedRequest, MessageEvent, Rows, event_key, text_or_none
+from rekindle.events.rows import (
+    OWN_PROVIDER,
+    WHOLE_REQUEST,
+    LandedRequest,
+    MessageEvent,
+    Rows,
+    event_key,
+    own_event,
+    text_or_none,
+)
 from rekindle.vocabulary import EventType, Stream
-
-PROVIDER = "rekindle"
 
 #: What a browser says when it loads a page nobody has asked for yet.
 PREFETCH_HEADERS = ("sec-purpose", "purpose", "x-purpose", "x-moz")
@@ -47,7 +54,7 @@ def parse_click(request: LandedRequest) -> MessageEvent | str:
     try:
         host = urlsplit(destination).hostname
         key = event_key(
-            PROVIDER,
+            OWN_PROVIDER,
             "click",
             message_id,
             destination,
@@ -59,7 +66,7 @@ def parse_click(request: LandedRequest) -> MessageEvent | str:
     except ValueError:
         return "the click holds text that is not a URL or not Unicode"
     human = is_human(request) and not is_honeypot(destination)
-    return _event(request, key, message_id, EventType.CLICKED, "click", None, human, host)
+    return own_event(request, key, message_id, EventType.CLICKED, "click", None, human, host)
 
 
 def is_human(request: LandedRequest) -> bool:
@@ -82,7 +89,7 @@ def parse_unsubscribe(request: LandedRequest) -> MessageEvent | str:
     # RFC 8058: the body is List-Unsubscribe=One-Click, as a form or as multipart; our own page sends something else.
     detail = "one_click" if "list-unsubscribe" in body and "one-click" in body else "page"
     key = event_key(
-        PROVIDER,
+        OWN_PROVIDER,
         "unsubscribe",
         message_id,
         hashed,
@@ -90,31 +97,4 @@ def parse_unsubscribe(request: LandedRequest) -> MessageEvent | str:
         text_or_none(token.get("topic")),
         request.received_at.isoformat(),
     )
-    return _event(request, key, message_id, EventType.UNSUBSCRIBED, "unsubscribe", hashed, None, detail)
-
-
-def _event(
-    request: LandedRequest,
-    key: str,
-    message_id: str | None,
-    event_type: EventType,
-    provider_event: str,
-    hashed: str | None,
-    human: bool | None,
-    detail: str | None,
-) -> MessageEvent:
-    return MessageEvent(
-        event_key=key,
-        message_id=message_id,
-        provider=PROVIDER,
-        event_type=event_type,
-        provider_event=provider_event,
-        occurred_at=request.received_at,
-        received_at=request.received_at,
-        provider_message_id=None,
-        error_code=None,
-        address_hash=hashed,
-        is_human=human,
-        detail=detail,
-        landing_file=request.landing_file,
-    )
+    return own_event(request, key, message_id, EventType.UNSUBSCRIBED, "unsubscribe", hashed, None, detail)

@@ -13,18 +13,18 @@ from enum import StrEnum
 from urllib.parse import parse_qsl
 
 from rekindle.events.rows import (
+    OWN_PROVIDER,
     WHOLE_REQUEST,
     LandedRequest,
-    MessageEvent,
     PreferenceChoice,
     Rows,
     event_key,
+    own_event,
     text_or_none,
 )
 from rekindle.identity import address_hash, stable_id
 from rekindle.vocabulary import Channel, Choice, ConsentSource, EventType, Stream
 
-PROVIDER = "rekindle"
 ALL = "all"
 
 _TOPIC = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -103,7 +103,7 @@ def parse_preferences(request: LandedRequest, rows: Rows) -> str | None:
     if form.action is Action.RESUBSCRIBE and not (form.topics and token.get("wording_version")):
         return "the form asks for messages and shows no topic or no wording"
     key = event_key(
-        PROVIDER, "preferences", hashed, channel, request.received_at.isoformat(), request.remote, request.body
+        OWN_PROVIDER, "preferences", hashed, channel, request.received_at.isoformat(), request.remote, request.body
     )
     for at, topic, choice in _choices(form, str(channel)):
         _choose(request, rows, key, (hashed, str(channel)), (at, topic, choice), ConsentSource.PREFERENCE_PAGE)
@@ -113,7 +113,9 @@ def parse_preferences(request: LandedRequest, rows: Rows) -> str | None:
         Action.RESUBSCRIBE: EventType.RESUBSCRIBED,
     }.get(form.action)
     if event_type is not None:
-        rows.message_events.append(_event(request, key, hashed, event_type, "preferences", "page"))
+        rows.message_events.append(
+            own_event(request, key, _message_id(request), event_type, "preferences", hashed, None, "page")
+        )
     rows.keep(request, 1, key, _payload(request))
     return None
 
@@ -126,11 +128,14 @@ def parse_confirmation(request: LandedRequest, rows: Rows) -> str | None:
     if hashed is None or channel not in list(Channel) or not topics or not token.get("wording_version"):
         return "the confirmation's token says nothing"
     # The same opt-in confirmed twice is one consent, given the first time.
-    key = event_key(PROVIDER, "confirm", token.get("opt_in_id"), hashed, channel)
+    key = event_key(OWN_PROVIDER, "confirm", token.get("opt_in_id"), hashed, channel)
     for topic in topics:
         chosen = (str(channel), topic, Choice.GRANTED)
         _choose(request, rows, key, (hashed, str(channel)), chosen, ConsentSource.CONFIRM_PAGE)
-    rows.message_events.append(_event(request, key, hashed, EventType.RESUBSCRIBED, "confirm", "confirm_page"))
+    kind = EventType.RESUBSCRIBED
+    rows.message_events.append(
+        own_event(request, key, _message_id(request), kind, "confirm", hashed, None, "confirm_page")
+    )
     rows.keep(request, 1, key, _payload(request))
     return None
 
@@ -195,24 +200,8 @@ def _choose(
     )
 
 
-def _event(
-    request: LandedRequest, key: str, hashed: str, event_type: EventType, provider_event: str, detail: str
-) -> MessageEvent:
-    return MessageEvent(
-        event_key=key,
-        message_id=text_or_none((request.token or {}).get("message_id")),
-        provider=PROVIDER,
-        event_type=event_type,
-        provider_event=provider_event,
-        occurred_at=request.received_at,
-        received_at=request.received_at,
-        provider_message_id=None,
-        error_code=None,
-        address_hash=hashed,
-        is_human=None,
-        detail=detail,
-        landing_file=request.landing_file,
-    )
+def _message_id(request: LandedRequest) -> str | None:
+    return text_or_none((request.token or {}).get("message_id"))
 
 
 def _payload(request: LandedRequest) -> str:

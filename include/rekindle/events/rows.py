@@ -144,6 +144,38 @@ class LandedRequest:
     token: dict[str, str] | None = None
 
 
+#: Who tells what our own receiver saw: clicks, opt-outs, choices.
+OWN_PROVIDER = "rekindle"
+
+
+def own_event(
+    request: LandedRequest,
+    key: str,
+    message_id: str | None,
+    event_type: EventType,
+    provider_event: str,
+    hashed: str | None,
+    human: bool | None,
+    detail: str | None,
+) -> MessageEvent:
+    """What somebody did at our own receiver; it happened when the request came."""
+    return MessageEvent(
+        event_key=key,
+        message_id=message_id,
+        provider=OWN_PROVIDER,
+        event_type=event_type,
+        provider_event=provider_event,
+        occurred_at=request.received_at,
+        received_at=request.received_at,
+        provider_message_id=None,
+        error_code=None,
+        address_hash=hashed,
+        is_human=human,
+        detail=detail,
+        landing_file=request.landing_file,
+    )
+
+
 @dataclass(slots=True)
 class Rows:
     """Collects what the parsers make of the requests of one landing file."""

@@ -1,36 +1,11 @@
+{% from "macros/opt_outs.jinja" import returns, said_no with context -%}
 -- Addresses we put on SendGrid's list whose person asked for messages again, and has not said no since by any channel.
 with said_no as (
-    select
-        suppressions.address_hash,
-        suppressions.suppressed_at
-    from {{ state }}.suppressions as suppressions
-    where
-        suppressions.lifted_at is null
-        and suppressions.topic = 'all'
-        and suppressions.reason in ('unsubscribed', 'complained', 'provider_optout')
-),
-
--- The person asked for messages to this very address again.
-welcomes as (
-    select
-        suppressions.address_hash,
-        suppressions.lifted_at as returned_at
-    from {{ state }}.suppressions as suppressions
-    where suppressions.lifted_at is not null
-    union all
-    select
-        consents.address_hash,
-        consents.occurred_at as returned_at
-    from {{ state }}.consents as consents
-    where consents.action = 'granted' and consents.source in ('preference_page', 'confirm_page')
+    {{ said_no() }}
 ),
 
 returns as (
-    select
-        welcomes.address_hash,
-        max(welcomes.returned_at) as returned_at
-    from welcomes
-    group by welcomes.address_hash
+    {{ returns() }}
 ),
 
 returned as (
