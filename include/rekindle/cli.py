@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from rekindle import __version__
+from rekindle.commands.dead_letters import app as dead_letters_app
+from rekindle.commands.replies import app as replies_app
 from rekindle.errors import RekindleError
 from rekindle.governor.command import app as governor_app
-from rekindle.ingest.command import app as dead_letters_app
-from rekindle.replies.command import app as replies_app
 from rekindle.sandbox.settings import Reactions
 
 if TYPE_CHECKING:

@@ -58,16 +58,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class _StayHereClient(Client):
+class StayHereClient(Client):
     """The SDK's HTTP client, never following a redirect.
 
     urllib would turn the redirected POST into a GET without the messages, hand the API key to the new address, and
     report that one's answer as ours.
     """
 
-    def _build_client(self, name: str | None = None) -> _StayHereClient:
+    def _build_client(self, name: str | None = None) -> StayHereClient:
         path = [*self._url_path, name] if name else self._url_path
-        return _StayHereClient(self.host, self.request_headers, self._version, path, self.append_slash, self.timeout)
+        return StayHereClient(self.host, self.request_headers, self._version, path, self.append_slash, self.timeout)
 
     def _make_request(
         self, opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout: float | None = None
@@ -111,7 +111,7 @@ class SendGridChannel:
         self._clock = clock or SystemClock()
         self._client = SendGridAPIClient(account.api_key.get_secret_value(), host=account.base_url)
         # The SDK's default is to wait for ever, and to follow redirects.
-        self._client.client = _StayHereClient(
+        self._client.client = StayHereClient(
             host=account.base_url,
             request_headers=self._client.client.request_headers,
             version=3,

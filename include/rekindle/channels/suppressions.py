@@ -28,8 +28,8 @@ from twilio.base.exceptions import TwilioRestException
 from rekindle.channels.credentials import SendGridAccount, TwilioAccount, is_loopback
 from rekindle.channels.ports import ProviderUnavailableError
 from rekindle.channels.provider_errors import Provider, ProviderErrors, SeenIn
-from rekindle.channels.sendgrid import _StayHereClient
-from rekindle.channels.twilio import _client, _read
+from rekindle.channels.sendgrid import StayHereClient
+from rekindle.channels.twilio import read_twilio, twilio_client
 from rekindle.channels.wire import keep_addresses_out_of_logs, retry_after_seconds
 from rekindle.clock import Clock, SystemClock
 from rekindle.errors import ConfigurationError
@@ -110,7 +110,7 @@ class SendGridSuppressions:
         self._wait = wait
         client = SendGridAPIClient(account.api_key.get_secret_value(), host=account.base_url)
         # The SDK's default is to wait for ever, and to follow redirects with the key in hand.
-        self._client = _StayHereClient(
+        self._client = StayHereClient(
             host=account.base_url,
             request_headers=client.client.request_headers,
             version=3,
@@ -301,9 +301,9 @@ class TwilioRecords:
         return self._account.base_url if is_loopback(self._account.base_url) else of_the_provider
 
     def _asked(self, base_url: str, ask: Callable[[Any], Answer]) -> Answer:
-        http_client, client = _client(self._account, base_url, self._timeout)
+        http_client, client = twilio_client(self._account, base_url, self._timeout)
         return read_with_back_off(
-            lambda: _read(lambda: ask(client), self._errors, http_client, self._clock, SeenIn.API),
+            lambda: read_twilio(lambda: ask(client), self._errors, http_client, self._clock, SeenIn.API),
             retry_on=ProviderUnavailableError,
             wait=self._wait,
         )

@@ -124,7 +124,7 @@ class TwilioChannel:
 
     def _clients(self) -> tuple[BaseUrlHttpClient, Client]:
         if not hasattr(self._own, "clients"):
-            self._own.clients = _client(self._account, self._account.base_url, self._timeout)
+            self._own.clients = twilio_client(self._account, self._account.base_url, self._timeout)
         clients: tuple[BaseUrlHttpClient, Client] = self._own.clients
         return clients
 
@@ -195,7 +195,7 @@ class TwilioChannel:
             ]
 
         return read_with_back_off(
-            lambda: _read(read, self._errors, self._http, self._clock, SeenIn.API),
+            lambda: read_twilio(read, self._errors, self._http, self._clock, SeenIn.API),
             retry_on=ProviderUnavailableError,
             wait=self._wait,
         )
@@ -223,7 +223,7 @@ class TwilioLookup:
         self._cost = cost_per_lookup
         self._clock = clock or SystemClock()
         self._wait = wait
-        self._http, self._client = _client(account, account.lookup_base_url, timeout_seconds)
+        self._http, self._client = twilio_client(account, account.lookup_base_url, timeout_seconds)
 
     def look_up(self, e164: str) -> LookupResult:
         """What kind of line `e164` is; raises `ProviderUnavailableError` or `ConfigurationError` when nobody says."""
@@ -233,7 +233,7 @@ class TwilioLookup:
             return self._result(number)
 
         return read_with_back_off(
-            lambda: _read(read, self._errors, self._http, self._clock, SeenIn.LOOKUP),
+            lambda: read_twilio(read, self._errors, self._http, self._clock, SeenIn.LOOKUP),
             retry_on=ProviderUnavailableError,
             wait=self._wait,
         )
@@ -262,7 +262,8 @@ class TwilioLookup:
         )
 
 
-def _client(account: TwilioAccount, base_url: str, timeout_seconds: float) -> tuple[BaseUrlHttpClient, Client]:
+def twilio_client(account: TwilioAccount, base_url: str, timeout_seconds: float) -> tuple[BaseUrlHttpClient, Client]:
+    """The SDK's client for one base URL, and the HTTP client beneath it, which knows the last answer's headers."""
     # The SDK's default timeout is to wait for ever.
     http_client = BaseUrlHttpClient(base_url, timeout_seconds)
     # Its constructor has no annotations.
@@ -280,7 +281,7 @@ def _every(messages: Iterator[Any]) -> Iterator[Any]:
         yield message
 
 
-def _read(
+def read_twilio(
     read: Callable[[], Answer], errors: ProviderErrors, http_client: BaseUrlHttpClient, clock: Clock, seen_in: SeenIn
 ) -> Answer:
     """Run one reading request. `from None` everywhere: the SDK's own errors carry the number in their URL."""

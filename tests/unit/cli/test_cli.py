@@ -255,3 +255,15 @@ def test_on_a_terminal_the_error_is_red_on_stderr(tmp_path):
     assert done.stderr.startswith("\x1b[31merror:\x1b[0m there is no warehouse at ")
     assert "a[b]" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_saying_its_version_loads_no_engine():
+    # a room imported for one group of commands would slow every other
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import rekindle.cli, sys; print(*sys.modules)"],
+        env={"PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert not {"duckdb", "pyarrow", "pandas", "twilio", "sendgrid", "jinja2"} & set(loaded)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
+from rekindle.commands import replies as command
 from rekindle.errors import RekindleError
-from rekindle.replies import command, mark_reply_handled, tell_waiting_replies
+from rekindle.replies import mark_reply_handled, tell_waiting_replies
 
 
 @pytest.fixture
