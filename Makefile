@@ -47,8 +47,12 @@ fix: setup  ## Format and mend what can be mended
 
 .PHONY: test
 test: check  ## Check, then run every test: the quick ones side by side, then the whole story end to end
-	$(BIN)/pytest -n 2 --dist worksteal -m "not e2e"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not e2e and not celery"
 	$(BIN)/pytest -m e2e
+
+.PHONY: test-celery
+test-celery: setup  ## Run one campaign on CeleryExecutor with two workers, PostgreSQL and Redis, without containers (3 minutes)
+	$(BIN)/pytest -m celery tests/celery
 
 .PHONY: bench-send
 bench-send: setup  ## Print how fast one send task sends, and its memory [MILLION=1: a run of 1,000,000]
@@ -58,6 +62,10 @@ bench-send: setup  ## Print how fast one send task sends, and its memory [MILLIO
 bench-parse: setup  ## Print the CPU cost of parsing all DAG files
 	$(BIN)/python tests/dags/bench_parse.py
 
+.PHONY: bench-campaigns
+bench-campaigns: setup  ## Measure linting and parsing 100 campaigns, and live each of the library through 60 days
+	$(BIN)/python tests/bench/bench_campaigns.py $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: bench-rate
 bench-rate: setup  ## Prove that the governor holds its rates against a throttling sandbox [WINDOW=20 OUTAGE=5; the promise: 60, 30]
 	$(BIN)/python tests/bench/bench_rate.py $(if $(WINDOW),--seconds $(WINDOW)) $(if $(OUTAGE),--outage $(OUTAGE))
@@ -65,6 +73,8 @@ bench-rate: setup  ## Prove that the governor holds its rates against a throttli
 .PHONY: fuzz-receiver
 fuzz-receiver: setup  ## Throw many made-up requests at every door of the receiver [EXAMPLES=2000]
 	REKINDLE_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/pytest -q -p no:cacheprovider tests/unit/receiver/test_fuzz.py
+	REKINDLE_SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),200) REKINDLE_SCHEMATHESIS_PHASES=examples,coverage,fuzzing,stateful \
+		$(BIN)/pytest -q -p no:cacheprovider --timeout 3600 tests/contract/receiver/test_openapi.py
 
 .PHONY: bench-receiver
 bench-receiver: setup  ## Measure what one receiver takes in, kill -9 included (40 s)
@@ -73,6 +83,10 @@ bench-receiver: setup  ## Measure what one receiver takes in, kill -9 included (
 .PHONY: bench-ingest
 bench-ingest: setup  ## Measure loading a million landed events into DuckDB (2 minutes)
 	$(BIN)/python tests/bench/bench_ingest.py
+
+.PHONY: bench-score
+bench-score: setup  ## Measure scoring 1,000,000 leads and 50,000,000 events, a day more, and twice the history [SHARE=0.1]
+	$(BIN)/python tests/bench/bench_score.py $(if $(SHARE),--share $(SHARE))
 
 .PHONY: docs
 docs: setup  ## Generate docs/DAGs.md

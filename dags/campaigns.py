@@ -8,7 +8,14 @@ settles.
 **Rerun or clear?** Both are safe, also in the middle of sending: a message is claimed by one attempt, committed as
 `attempting` before the call, and never sent again once its outcome is not proved a refusal.
 
-**Pause** the DAG to stop sending; people wait where they stand and nobody is skipped.
+**Stop** one campaign, a channel or everything: `rekindle stop` (docs/runbooks/stops.md). Pausing the DAG stops the
+campaign too; people wait where they stand and nobody is skipped.
+
+**Waiting for a person.** A run above the campaign's `approval:` limits waits at `approve_run`, with the report in it,
+for twenty hours; "Reject" and no answer leave everybody where they are (docs/runbooks/approvals.md).
+
+**`dry_run`** holds for runs that a person starts, and is on unless it is switched off: the run is rehearsed, its report
+logged, and undone. Runs that an asset starts are never dry.
 
 **Triage.** Why somebody was not written to is in `rekindle_state.decisions`; a configuration error stops the run, and
 no lead is marked bad for our fault. A **skipped** send task means that the provider account may send nothing now: its
@@ -16,11 +23,12 @@ breaker is open or its day's allowance is spent. `rekindle governor` says which 
 (docs/governor.md).
 """
 
-from airflow.sdk import TriggerRule, dag, task
+from airflow.sdk import Param, TriggerRule, dag, task
 
 from rekindle_airflow.assets import JOURNEYS, SCORES
 from rekindle_airflow.campaign_files import campaign_files
 from rekindle_airflow.dag_defaults import following_dag
+from rekindle_airflow.operators.approve_run_operator import ApproveRunOperator
 from rekindle_airflow.pools import CHANNEL, WAREHOUSE
 from rekindle_airflow.tags import Tag
 from rekindle_airflow.tasks.campaign import (
@@ -41,11 +49,20 @@ def campaign_dag(campaign_id: str, description: str):
         dag_id=f"campaign__{campaign_id}",
         description=description,
         doc_md=__doc__,
+        is_paused_upon_creation=True,  # a merged file writes to nobody before a person says so
+        params={
+            "dry_run": Param(
+                True,
+                type="boolean",
+                description="Only show what would be done. Counts when a person starts the run; others are never dry.",
+            )
+        },
         **following_dag(SCORES, Tag.CAMPAIGN, Tag.STOPS_SENDING),
     )
     def campaign():
         freeze = task(pool=WAREHOUSE)(freeze_cohort)(campaign_id)
         advance = task(pool=WAREHOUSE)(advance_journeys)(campaign_id)
+        approve = ApproveRunOperator(task_id="approve_run", campaign_id=campaign_id, pool=WAREHOUSE)
         email_batches = task(pool=WAREHOUSE)(plan_emails)(campaign_id)
         check = task(pool=WAREHOUSE)(check_numbers)(campaign_id)
         text_batches = task(pool=WAREHOUSE)(plan_texts)(campaign_id)
@@ -68,9 +85,9 @@ def campaign_dag(campaign_id: str, description: str):
         )()
 
         # texts are planned after e-mails: who can not be mailed moves on to the text step in the same tick
-        freeze >> advance >> email_batches >> check >> text_batches
+        freeze >> advance >> approve >> email_batches >> check >> text_batches
         [emails, texts] >> settle
-        [freeze, advance, email_batches, check, text_batches, emails, texts, settle] >> failed
+        [freeze, advance, approve, email_batches, check, text_batches, emails, texts, settle] >> failed
 
     return campaign()
 

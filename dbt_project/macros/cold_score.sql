@@ -1,6 +1,9 @@
 {# The signals of the cold score, strongest first. A signal is a row of the seed score_weights and a column of fct_cold_scores. #}
 {% macro score_signals() -%}
-    {{ return(['last_seen', 'log_in', 'email_click', 'email_open', 'key_action', 'habit', 'support']) }}
+    {{ return([
+        'last_seen', 'log_in', 'email_click', 'email_open', 'key_action', 'habit', 'support', 'payment_failure',
+        'usage_trend', 'plan',
+    ]) }}
 {%- endmacro %}
 
 
@@ -16,19 +19,25 @@
             support: 2^(−gap / days), gap = days from the bad ticket to when the lead was last seen: who leaves right
             after a bad ticket has a reason to stay away. It does not change during silence, so the whole score can
             only rise while a lead is silent, and the day it crossed can be computed backwards.
+            payment_failure: the same of the last payment that failed and was not made good by a sale.
     step    1 once the age is over `days`, or when it never happened; else 0.
     never   1 when it never happened; else 0.
+    share   A share from 0 to 1 that does not change during silence. usage_trend: by how much the active days of the
+            last active 30 days fall short of those of the 30 before. plan: 1 without a paid plan.
 #}
 {% macro signal_coldness(signal, days_ago) -%}
     {%- set age = 'last_seen_age_days' if signal == 'habit' else signal ~ '_age_days' -%}
     {%- set days = signal ~ '_days' -%}
+    {%- if signal in ['usage_trend', 'plan'] -%}
+    coalesce({{ signal }}_share, 0.0)
+    {%- else -%}
     case
         when {{ signal }}_shape = 'never' then case when {{ age }} is null then 1.0 else 0.0 end
         when {{ signal }}_shape = 'step'
             then case when {{ age }} is null or {{ age }} - {{ days_ago }} > {{ days }} then 1.0 else 0.0 end
-        {%- if signal == 'support' %}
+        {%- if signal in ['support', 'payment_failure'] %}
         when {{ age }} is null or {{ age }} <= {{ days_ago }} then 0.0
-        else power(2.0, -coalesce(support_gap_days, 0.0) / {{ days }})
+        else power(2.0, -coalesce({{ signal }}_gap_days, 0.0) / {{ days }})
         {%- else %}
         {%- if signal in ['email_click', 'email_open'] %}
         when {{ age }} is null and coalesce(first_mailed_age_days, 0.0) <= {{ days_ago }} and last_seen_age_days is not null
@@ -45,6 +54,7 @@
         {%- endif %}
         {%- endif %}
     end
+    {%- endif -%}
 {%- endmacro %}
 
 

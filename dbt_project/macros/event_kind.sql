@@ -2,7 +2,7 @@
 {% macro event_types(variable, environment_variable=none) -%}
     {%- set text = env_var(environment_variable, '') if execute and environment_variable else '' -%}
     {%- for event_type in (text.split(',') if text else var(variable)) -%}
-        '{{ event_type | trim | lower | replace("'", "''") }}'{{ ', ' if not loop.last }}
+        '{{ dbt.escape_single_quotes(event_type | trim | lower) }}'{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 

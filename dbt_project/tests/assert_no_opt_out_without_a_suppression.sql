@@ -1,5 +1,8 @@
-{# Stops the run: an unsubscribe or a spam report that reached us and suppresses nothing would be written to again. #}
-{{ config(tags=['measure']) }}
+{#
+  Stops the day, before anybody is written to: an unsubscribe or a spam report that reached us and suppresses nothing
+  would be written to again; an emptied suppression list is all of them.
+#}
+{{ config(tags=['daily_score', 'measure']) }}
 
 select
     message_events.event_key,

@@ -10,4 +10,7 @@ left join {{ ref('score_thresholds') }} as thresholds
         weights.preset = thresholds.preset
         and weights.score_version = thresholds.score_version
 group by weights.preset
-having sum(weights.weight) != 100 or count(thresholds.preset) != 7 or count(*) != 7
+having
+    sum(weights.weight) != 100
+    or count(thresholds.preset) != {{ score_signals() | length }}
+    or count(*) != {{ score_signals() | length }}

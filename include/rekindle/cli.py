@@ -14,7 +14,9 @@ from rich.markup import escape
 
 from rekindle import __version__
 from rekindle.commands.dead_letters import app as dead_letters_app
+from rekindle.commands.estimate import WarehouseSize
 from rekindle.commands.replies import app as replies_app
+from rekindle.commands.stops import list_all_stops, resume_app, stop_app
 from rekindle.errors import RekindleError
 from rekindle.governor.command import app as governor_app
 from rekindle.sandbox.settings import Reactions
@@ -30,9 +32,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(governor_app, name="governor")
-app.add_typer(dead_letters_app, name="dead-letters")
-app.add_typer(replies_app, name="replies")
+#: Headings of `rekindle --help`.
+_WRITE, _RUN, _SCORE, _TRY = "Write a campaign", "Run it", "Tune the score", "Try it and prove it"
 console = Console()
 complaints = Console(stderr=True)
 
@@ -52,7 +53,7 @@ def rekindle(
     """Finds the leads who went cold in the warehouse and wins them back."""
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def migrate() -> None:
     """Bring the configured warehouse's raw and state tables to this version. Safe to repeat."""
     from rekindle.clock import clock_from_environment
@@ -64,12 +65,12 @@ def migrate() -> None:
     for name in migrated.applied:
         console.print(f"applied {name}")
     console.print(
-        f"{settings.engine} warehouse at {settings.path}:"
+        f"{settings.engine} warehouse at {settings.place}:"
         f" {len(migrated.applied)} applied, {len(migrated.already_there)} already there"
     )
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def check() -> None:
     """Evaluate the invariants on the configured warehouse; exit 1 if one is broken."""
     from rekindle.campaigns.loader import load_campaigns
@@ -85,7 +86,7 @@ def check() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def explain(
     lead: Annotated[str, typer.Argument(help="The lead's id: `user_id` in the company's own tables.")],
     campaign: Annotated[str | None, typer.Option(help="Only what this campaign did, and what concerns all.")] = None,
@@ -97,7 +98,7 @@ def explain(
     console.print(history_page(read_history(_existing_warehouse(), lead, campaign)))
 
 
-@app.command()
+@app.command(rich_help_panel=_WRITE)
 def preview(
     campaign: Annotated[str, typer.Argument(help="The campaign's id: its file name without .yaml.")],
     lead: Annotated[
@@ -129,7 +130,7 @@ def preview(
     console.print(preview_page(chosen, steps, zone if isinstance(zone, str) else None, segment_price))
 
 
-@app.command()
+@app.command(rich_help_panel=_WRITE)
 def plan(
     campaign: Annotated[str, typer.Argument(help="The campaign's id: its file name without .yaml.")],
     as_of: Annotated[
@@ -143,25 +144,95 @@ def plan(
 ) -> None:
     """Tell what the campaign would do at its next run: who enters, what leaves, what not and why. Changes nothing."""
     from rekindle.clock import clock_from_environment
-    from rekindle.preview.day import foresee_day
+    from rekindle.preview.day import foresee_day, rivals
     from rekindle.preview.day_page import day_page
-    from rekindle.warehouse.duckdb import DuckDbWarehouse
+    from rekindle.project import project_root
 
     chosen = _campaign(campaign)
     warehouse = _existing_warehouse()
-    if not isinstance(warehouse, DuckDbWarehouse):
-        raise RekindleError("`rekindle plan` works on a copy, which only the embedded warehouse can give")
     at = as_of.replace(tzinfo=UTC) if as_of else clock_from_environment().now()
-    console.print(day_page(chosen, foresee_day(warehouse, chosen, at, default_region), segment_price))
+    others = rivals(warehouse, chosen, project_root() / "include", at)
+    console.print(day_page(chosen, foresee_day(warehouse, chosen, others, at, default_region), segment_price))
 
 
-@app.command()
+@app.command(rich_help_panel=_WRITE)
+def estimate(
+    campaign: Annotated[
+        str | None, typer.Argument(help="Take the numbers from what this campaign would do at its next run.")
+    ] = None,
+    leads: Annotated[int | None, typer.Option(min=0, help="Leads in the warehouse.")] = None,
+    messages: Annotated[int | None, typer.Option(min=0, help="Messages a day, texts included.")] = None,
+    texts: Annotated[int, typer.Option(min=0, help="How many of the messages are texts.")] = 0,
+    segments: Annotated[float, typer.Option(min=1, help="Segments of a text.")] = 2.0,
+    days_kept: Annotated[int, typer.Option(min=1, help="Days of state that statements may look through.")] = 365,
+    listens: Annotated[int, typer.Option(min=0, help="Ticks between two days, a day.")] = 288,
+    arrivals: Annotated[int, typer.Option(min=0, help="How many of these find something.")] = 96,
+    statement_seconds: Annotated[float, typer.Option(min=0.01, help="Warehouse time of one statement.")] = 1.0,
+    warehouse_size: Annotated[WarehouseSize, typer.Option(help="Snowflake's.")] = WarehouseSize.XSMALL,
+    suspend_after: Annotated[int, typer.Option(min=0, help="Snowflake's AUTO_SUSPEND, seconds.")] = 60,
+    default_region: Annotated[
+        str, typer.Option(envvar="REKINDLE_DEFAULT_REGION", help="Where numbers are from.")
+    ] = "US",
+    as_json: _JSON = False,
+) -> None:
+    """Tell what a day and a month would cost on BigQuery, on Snowflake, and at the providers. Changes nothing."""
+    from rekindle.commands.estimate import planned_counts, print_estimate
+    from rekindle.estimate import Workload
+
+    if campaign is not None:
+        if leads is not None or messages is not None:
+            raise RekindleError("name a campaign, or --leads and --messages; not both")
+        leads, emails, texts = planned_counts(_existing_warehouse(), _campaign(campaign), default_region)
+    elif leads is None or messages is None:
+        raise RekindleError("name a campaign, or give --leads and --messages")
+    elif texts > messages:
+        raise RekindleError(f"--texts {texts} are part of --messages {messages} and can not be more")
+    else:
+        emails = messages - texts
+    workload = Workload(
+        leads=leads,
+        emails=emails,
+        texts=texts,
+        segments_per_text=segments,
+        days_kept=days_kept,
+        listens_a_day=listens,
+        arrivals_a_day=min(arrivals, listens),
+        statement_seconds=statement_seconds,
+        warehouse_size=warehouse_size,
+        suspend_after_seconds=suspend_after,
+    )
+    print_estimate(workload, as_json, console)
+
+
+@app.command(rich_help_panel=_WRITE)
+def simulate(
+    campaign: Annotated[str, typer.Argument(help="The campaign's id: its file name without .yaml.")],
+    days: Annotated[int, typer.Option(min=1, max=730, help="Days to live through.")] = 60,
+    leads: Annotated[
+        str, typer.Option(help="CSV or parquet of leads: user_id[, email, phone, time_zone …]; or `synthetic`.")
+    ] = "synthetic",
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="How many people to make up.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Another seed makes other people and reactions.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Draw the funnel by day into this .svg or .png.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep the simulated warehouse in this new file.")] = None,
+) -> None:
+    """Live a campaign through with made-up people and providers, then check the ten invariants. Writes to nobody.
+
+    The campaign is played alone: no other one competes with it for the same people.
+    """
+    from rekindle.commands.simulate import simulate as play
+
+    play(_campaign(campaign), days, leads, count, seed, out, keep, console)
+
+
+@app.command(rich_help_panel=_WRITE)
 def lint(
     campaigns: Annotated[
         Path | None, typer.Argument(help="Folder of campaign files.", show_default="include/campaigns")
     ] = None,
 ) -> None:
-    """Check campaign files and their templates; exit 1 on an error. Warnings come with advice."""
+    """Check campaigns, templates, score seeds and the mapping; exit 1 on an error. Warnings come with advice."""
+    from rekindle.backtest.lint import lint_models
     from rekindle.campaigns.lint import lint_campaigns
     from rekindle.project import project_root
 
@@ -172,13 +243,16 @@ def lint(
     findings = lint_campaigns(folder, include / "templates")
     for finding in findings:
         console.print(str(finding), highlight=False, markup=False, soft_wrap=True)
-    errors = sum(finding.level == "error" for finding in findings)
-    console.print(f"{errors} errors, {len(findings) - errors} warnings")
+    complaints = lint_models(project_root() / "dbt_project")
+    for complaint in complaints:
+        console.print(complaint, highlight=False, markup=False, soft_wrap=True)
+    errors = len(complaints) + sum(finding.level == "error" for finding in findings)
+    console.print(f"{errors} errors, {len(findings) + len(complaints) - errors} warnings")
     if errors:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=_RUN)
 def receiver(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8290,
@@ -201,7 +275,7 @@ def receiver(
     run_receiver(host=host, port=port)
 
 
-@app.command()
+@app.command(rich_help_panel=_TRY)
 def sandbox(
     receiver_base_url: Annotated[str, typer.Option(help="Where to call back.")] = "http://127.0.0.1:8290",
     host: Annotated[str, typer.Option(help="Loopback address to listen on.")] = "127.0.0.1",
@@ -218,7 +292,7 @@ def sandbox(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=_TRY)
 def chaos(
     kills: Annotated[int, typer.Option(min=2, help="Dispatchers to end with SIGKILL.")] = 200,
     seed: Annotated[int, typer.Option(help="First history; the same seed deals the same ordeals.")] = 0,
@@ -243,7 +317,7 @@ def chaos(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=_TRY)
 def demo(
     events: Annotated[
         Path | None, typer.Option(help="CSV or parquet log: user_id, event_type, occurred_at[, properties].")
@@ -296,7 +370,7 @@ def demo(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=_SCORE)
 def backtest(
     events: _EVENTS,
     as_of: _DATES,
@@ -319,7 +393,7 @@ def backtest(
     commands.backtest(question, picture, as_json, console, complaints)
 
 
-@app.command()
+@app.command(rich_help_panel=_SCORE)
 def calibrate(
     events: _EVENTS,
     as_of: _DATES,
@@ -340,7 +414,7 @@ def calibrate(
     commands.calibrate(question, out, console, complaints)
 
 
-@app.command("diff-score")
+@app.command("diff-score", rich_help_panel=_SCORE)
 def diff_score(
     base: Annotated[str, typer.Option(help="What to compare with: a folder of seeds, or a git revision.")] = "HEAD",
     events: Annotated[Path | None, typer.Option(help="Log to compare on.", show_default="the warehouse")] = None,
@@ -362,12 +436,20 @@ def diff_score(
     difference_report.diff_score(base, seeds, question, as_of, as_json, console, complaints)
 
 
+app.command("stops", rich_help_panel=_RUN)(list_all_stops)
+app.add_typer(stop_app, name="stop", rich_help_panel=_RUN)
+app.add_typer(resume_app, name="resume", rich_help_panel=_RUN)
+app.add_typer(governor_app, name="governor", rich_help_panel=_RUN)
+app.add_typer(replies_app, name="replies", rich_help_panel=_RUN)
+app.add_typer(dead_letters_app, name="dead-letters", rich_help_panel=_RUN)
+
+
 def _existing_warehouse() -> Warehouse:
     """The configured warehouse, which must hold Rekindle's tables; else says how to get them."""
     from rekindle.warehouse import WarehouseSettings, open_warehouse
 
     settings = WarehouseSettings()
-    if not settings.path.exists():
+    if settings.is_missing:
         raise RekindleError(
             f"there is no warehouse at {settings.path}; run `rekindle migrate`,"
             " or set REKINDLE_WAREHOUSE_PATH to where it is"
@@ -375,7 +457,7 @@ def _existing_warehouse() -> Warehouse:
     warehouse = open_warehouse(settings)
     with warehouse.transaction() as transaction:
         if not transaction.fetch("audit/count_state_tables")[0]["table_count"]:
-            raise RekindleError(f"the warehouse at {settings.path} holds no Rekindle tables; run `rekindle migrate`")
+            raise RekindleError(f"the warehouse at {settings.place} holds no Rekindle tables; run `rekindle migrate`")
     return warehouse
 
 

@@ -7,7 +7,9 @@ mail. A confirmation does: consent that was asked for long ago is no consent.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
+import hmac
 import os
 import re
 import uuid
@@ -19,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from itsdangerous import BadData, HMACAlgorithm, Signer, URLSafeSerializer
-from itsdangerous.encoding import base64_encode, want_bytes
+from itsdangerous.encoding import want_bytes
 
 from rekindle.errors import ConfigurationError, RekindleError
 
@@ -32,6 +34,8 @@ CONFIRM_SALT = "rekindle.confirm"
 
 #: Bytes: random ids and a short address never get shorter by compressing, and trying costs more than signing.
 SHORTEST_TO_COMPRESS = 80
+
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -182,7 +186,15 @@ class _ShortHmac(HMACAlgorithm):
     default_digest_method = staticmethod(hashlib.sha256)
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return super().get_signature(key, value)[:16]
+        mac = _keyed(key).copy()
+        mac.update(value)
+        return mac.digest()[:16]
+
+
+@lru_cache(maxsize=256)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """The state that a key leaves, which costs more than a token's few bytes; only copies of it are ever fed."""
+    return hmac.new(key, digestmod="sha256")
 
 
 class _Signer(Signer):
@@ -198,6 +210,11 @@ class _Signer(Signer):
             self._derived[key] = super().derive_key(key)
         return self._derived[key]
 
+    def sign(self, value: str | bytes) -> bytes:
+        payload = want_bytes(value)
+        signature = self.algorithm.get_signature(self.derive_key(), payload)
+        return payload + self.sep + _url_safe(signature)
+
 
 class _Serializer(URLSafeSerializer):
     """As itsdangerous's, with one signer for all tokens, and without trying to compress what is too short for it."""
@@ -208,12 +225,20 @@ class _Serializer(URLSafeSerializer):
     def _only_signer(self) -> Signer:
         return super().make_signer()
 
+    def dumps(self, obj: Any, salt: str | bytes | None = None) -> str:
+        return self.make_signer(salt).sign(self.dump_payload(obj)).decode()
+
     def make_signer(self, salt: str | bytes | None = None) -> Signer:
         return self._only_signer if salt is None else super().make_signer(salt)
 
     def dump_payload(self, obj: Any) -> bytes:
         packed = _Packed.dumps(obj)
-        return base64_encode(packed) if len(packed) <= SHORTEST_TO_COMPRESS else super().dump_payload(obj)
+        return _url_safe(packed) if len(packed) <= SHORTEST_TO_COMPRESS else super().dump_payload(obj)
+
+
+def _url_safe(content: bytes) -> bytes:
+    """As itsdangerous's `base64_encode`, in half the time: every message holds three tokens of two parts."""
+    return binascii.b2a_base64(content, newline=False).translate(_TO_URL_SAFE, b"=")
 
 
 class _Packed:

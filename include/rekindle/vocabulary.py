@@ -136,6 +136,15 @@ class SuppressionReason(StrEnum):
     PROVIDER_OPTOUT = "provider_optout"
 
 
+class Segment(StrEnum):
+    """What kind of cold lead it is; `dbt_project/models` says by which rule."""
+
+    NEVER_ACTIVATED = "never_activated"  # never did the key action
+    HIGH_INTENT = "high_intent"  # was close to buying
+    LAPSED_BUYER = "lapsed_buyer"  # bought, and stopped
+    LOW_ENGAGEMENT = "low_engagement"  # none of these: did little
+
+
 class DecisionReason(StrEnum):
     """Why a due message was not sent now."""
 
@@ -143,7 +152,8 @@ class DecisionReason(StrEnum):
     TIME_ZONE_UNKNOWN = "time_zone_unknown"
     FREQUENCY_CAP = "frequency_cap"
     SHARED_PERSON = "shared_person"  # another lead of the same person is in the campaign
-    LOST_ARBITRATION = "lost_arbitration"
+    LOST_ARBITRATION = "lost_arbitration"  # another campaign writes to the person today; `detail` names it
+    STOPPED = "stopped"  # a person stopped it by hand: `rekindle stop`
     SUPPRESSED = "suppressed"
     CONSENT_MISSING = "consent_missing"
     NO_REACHABLE_CHANNEL = "no_reachable_channel"  # no address for this step's channel; a later step may have one
@@ -154,6 +164,23 @@ class DecisionReason(StrEnum):
     BREAKER_OPEN = "breaker_open"  # the provider account's breaker; tried again after its cool-down
     DAILY_ALLOWANCE = "daily_allowance"  # the account's daily cap or warm-up is spent; tried again the next UTC day
     CONFIGURATION = "configuration"  # our fault; the run stopped, the lead did not change
+
+
+class StopScope(StrEnum):
+    """What a person stops by hand."""
+
+    EVERYTHING = "everything"
+    CHANNEL = "channel"
+    PROVIDER = "provider"
+    CAMPAIGN = "campaign"
+
+
+class StopMode(StrEnum):
+    """How it is stopped."""
+
+    HOLD = "hold"  # nobody enters, moves, is planned for or written to; everybody keeps their place
+    DRAIN = "drain"  # nobody enters; those in flight go on
+    CANCEL = "cancel"  # nobody enters, and who is in flight ends `cancelled`
 
 
 class ErrorClass(StrEnum):

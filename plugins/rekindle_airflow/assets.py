@@ -10,3 +10,7 @@ SCORES = Asset("rekindle_scores")
 JOURNEYS = Asset("rekindle_journeys")
 LEDGER = Asset("rekindle_ledger")
 MARTS = Asset("rekindle_marts")
+
+#: The name of what the watcher of the landing zone tells; the asset is made where it is watched, because only there is
+#: a trigger needed.
+ARRIVALS = "rekindle_arrivals"

@@ -13,6 +13,7 @@ from rekindle_airflow.settings import settings
 
 if TYPE_CHECKING:
     from rekindle.channels.credentials import SendGridAccount, TwilioAccount
+    from rekindle.journey.webhooks import Destination
 
 SENDGRID_CONNECTION = "sendgrid_default"
 TWILIO_CONNECTION = "twilio_default"
@@ -75,3 +76,30 @@ def twilio_account() -> TwilioAccount:
         status_callback_base_url=settings().public_base_url,
     )
     return _guarded(account)
+
+
+def webhook_destination(connection_id: str) -> Destination:
+    """Where an HTTP connection points: host (and schema, port), extra = {"path", "headers": {…}}, password = a bearer
+    token. Raises `ConfigurationError` if it is not there, `RefusedError` if logical time would reach a real system.
+    """
+    from rekindle.channels.credentials import is_loopback
+    from rekindle.clock import SteppedClock, clock_from_environment
+    from rekindle.errors import ConfigurationError, RefusedError
+    from rekindle.journey.webhooks import Destination
+
+    try:
+        connection = _connection(connection_id)
+    except Exception as error:  # what Airflow raises for it depends on its version and on the secrets backend
+        raise ConfigurationError(
+            f"there is no Airflow connection `{connection_id}`, which a webhook step names: add it (type HTTP)"
+        ) from error
+    if not connection.host:
+        raise ConfigurationError(f"the Airflow connection `{connection_id}` has no host")
+    extra = connection.extra_dejson
+    url = _base_url(connection, "").rstrip("/") + "/" + str(extra.get("path", "")).lstrip("/")
+    if isinstance(clock_from_environment(), SteppedClock) and not is_loopback(url):
+        raise RefusedError(f"the clock is stepped by hand but the connection `{connection_id}` leaves this machine")
+    headers = {str(name): str(value) for name, value in extra.get("headers", {}).items()}
+    if connection.password:
+        headers |= {"Authorization": f"Bearer {connection.password}"}
+    return Destination(url, headers)

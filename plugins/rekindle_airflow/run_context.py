@@ -10,6 +10,7 @@ from rekindle.errors import BadInputError
 from rekindle.run import Run
 
 AS_OF = "as_of"
+DRY_RUN = "dry_run"
 
 
 def current_run() -> Run:
@@ -34,6 +35,21 @@ def run_of(context: Any) -> Run:
         or dag_run.run_after
     )
     return Run(as_of=as_of.astimezone(UTC), run_id=dag_run.run_id, recorded_at=clock_from_environment().now())
+
+
+def is_dry_run(context: Any) -> bool:
+    """Whether this run only shows what it would do: a run that a person starts, unless they say otherwise."""
+    if str(getattr(context["dag_run"], "run_type", "")) != "manual":
+        return False
+    return bool((context.get("params") or {}).get(DRY_RUN, True))
+
+
+def skip_if_dry(context: Any) -> None:
+    """Skip the task in a dry run."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    if is_dry_run(context):
+        raise AirflowSkipException("a dry run: nothing was changed or sent")
 
 
 def announce(context: Any, run: Run) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr
+from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rekindle.project import project_root
@@ -35,8 +36,12 @@ class Settings(BaseSettings):
     postal_address: str = "1 Example Street, Springfield, IL 62701, USA"
     from_email: str = "hello@example.com"
     default_region: str = "US"
+    #: What the account pays for a segment of a text; limits on cost need it.
+    segment_price: Annotated[float | None, BeforeValidator(lambda given: None if given == "" else given)] = None
 
     dbt_target: str = "duckdb"
+    #: The Airflow connection of the warehouse; empty: `REKINDLE_WAREHOUSE_*` say where it is.
+    warehouse_connection: str = ""
 
 
 @cache

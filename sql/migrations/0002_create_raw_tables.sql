@@ -9,7 +9,7 @@ create table if not exists {{ raw }}.events (
     source_file {{ text }} not null,
     source_row {{ bigint }} not null,
     loaded_at {{ timestamp }} not null
-);
+){{ stored_by(["user_id", "event_type"], month_of="occurred_at") }};
 
 create table if not exists {{ raw }}.users (
     user_id {{ text }} not null,
@@ -76,7 +76,7 @@ create table if not exists {{ raw }}.webhook_elements (
     received_at {{ timestamp }} not null,
     event_key {{ text }} not null,
     payload {{ text }} not null
-);
+){{ stored_by(["landing_file"], month_of="received_at") }};
 
 create table if not exists {{ raw }}.dead_letters (
     landing_file {{ text }} not null,

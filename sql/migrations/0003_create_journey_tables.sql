@@ -29,7 +29,7 @@ create table if not exists {{ state }}.journey_transitions (
     happened_at {{ timestamp }} not null,
     recorded_at {{ timestamp }} not null,
     run_id {{ text }} not null
-);
+){{ stored_by(["campaign_id", "entry_id"], month_of="happened_at") }};
 
 create table if not exists {{ state }}.journey_state (
     entry_id {{ text }} not null,
@@ -44,7 +44,7 @@ create table if not exists {{ state }}.journey_state (
     exited_at {{ timestamp }},
     last_sequence {{ bigint }} not null,
     updated_at {{ timestamp }} not null
-);
+){{ stored_by(["campaign_id", "stage", "due_at"]) }};
 
 create table if not exists {{ state }}.decisions (
     entry_id {{ text }} not null,
@@ -58,4 +58,4 @@ create table if not exists {{ state }}.decisions (
     decided_at {{ timestamp }} not null,
     next_due_at {{ timestamp }},
     run_id {{ text }} not null
-);
+){{ stored_by(["campaign_id", "message_id"], month_of="decided_at") }};

@@ -30,7 +30,7 @@ create table if not exists {{ state }}.messages (
     planned_at {{ timestamp }} not null,
     expires_at {{ timestamp }} not null,
     run_id {{ text }} not null
-);
+){{ stored_by(["campaign_id", "status", "batch_id", "message_id"], month_of="planned_at") }};
 
 -- Append-only provider truth, one row per natural key.
 create table if not exists {{ state }}.message_events (
@@ -48,7 +48,7 @@ create table if not exists {{ state }}.message_events (
     detail {{ text }},
     landing_file {{ text }} not null,
     recorded_at {{ timestamp }} not null
-);
+){{ stored_by(["message_id", "event_type"], month_of="recorded_at") }};
 
 create table if not exists {{ state }}.contact_checks (
     address_hash {{ text }} not null,

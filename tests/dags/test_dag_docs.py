@@ -44,7 +44,8 @@ def test_the_document_is_up_to_date(dag_docs):
 def test_it_says_of_every_dag_what_it_is(dag_docs, dags):
     text = dag_docs.generate()
     for dag_id, dag in dags.items():
-        assert f"\n## {dag_id}\n" in text
+        assert dag_id in text
+        assert (f"\n## {dag_id}\n" in text) == (not dag_id.startswith(dag_docs.CAMPAIGN) or dag_id == dag_docs.EXAMPLE)
         assert dag.doc_md.strip() in text
         for task in dag.tasks:
             assert f"\n| `{task.task_id}`" in text

@@ -8,18 +8,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from airflow.sdk import AssetOrTimeSchedule
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from rekindle_airflow import callbacks, dag_defaults
 from rekindle_airflow.assets import RAW
 from rekindle_airflow.callbacks import report_failure
 from rekindle_airflow.defaults import DEFAULT_ARGS
-from rekindle_airflow.listening import ListeningSettings
+from rekindle_airflow.listening import ListeningSettings, listening_schedule
 from rekindle_airflow.settings import Settings
 from rekindle_airflow.tags import Tag
 
 ROOT = Path(__file__).parents[2]
 CAMPAIGN_DAG = "campaign__cold_lead_reengagement"
+
+#: Every campaign file makes one of these.
+CAMPAIGN_DAGS = [f"campaign__{file.stem}" for file in sorted((ROOT / "include" / "campaigns").glob("*.yaml"))]
 
 #: Task ids and what follows each.
 STRUCTURE = {
@@ -39,7 +43,8 @@ STRUCTURE = {
     # every task also tells `fail_the_run` when it fails
     CAMPAIGN_DAG: {
         "freeze_cohort": {"advance_journeys", "fail_the_run"},
-        "advance_journeys": {"plan_emails", "fail_the_run"},
+        "advance_journeys": {"approve_run", "fail_the_run"},
+        "approve_run": {"plan_emails", "fail_the_run"},
         "plan_emails": {"send_emails", "check_numbers", "fail_the_run"},
         "check_numbers": {"plan_texts", "fail_the_run"},
         "plan_texts": {"send_texts", "fail_the_run"},
@@ -55,7 +60,7 @@ STRUCTURE = {
 CYCLE = {
     "migrate": (None, set()),
     "ingest": ("0 20 * * *", {"rekindle_raw"}),
-    "listen": ("*/5 * * * *", set()),  # tells nobody: it must not start a day
+    "listen": ({"*/5 * * * *", "rekindle_arrivals"}, set()),  # tells nobody: it must not start a day
     "score": ({"rekindle_raw"}, {"rekindle_scores"}),
     "reconcile": ({"rekindle_raw"}, {"rekindle_ledger"}),
     "provider_sync": ("0 20 * * *", set()),
@@ -73,6 +78,10 @@ IMPACT = {
     CAMPAIGN_DAG: "impact:stops_sending",
     "measure": "impact:stops_measuring",
 }
+
+for _campaign_dag in CAMPAIGN_DAGS:
+    for _expected in (STRUCTURE, CYCLE, IMPACT):
+        _expected[_campaign_dag] = _expected[CAMPAIGN_DAG]
 
 #: A task with one of these runs, or is skipped, only if nothing before it failed: a failure goes through it.
 PASSES_FAILURE_ON = {"all_success", "none_failed", "none_failed_min_one_success", "one_failed"}
@@ -110,6 +119,8 @@ def test_tasks_and_what_follows_them(dags, dag_id):
 def test_what_starts_a_dag_and_what_it_tells_the_next(dags, dag_id):
     schedule = dags[dag_id].schedule
     started_by = {asset.name for asset in schedule} if isinstance(schedule, list) else schedule
+    if isinstance(schedule, AssetOrTimeSchedule):
+        started_by = {schedule.timetable.expression, schedule.asset_condition.name}
     told = {asset.name for task in dags[dag_id].tasks for asset in outlets_of(task)}
     assert (started_by, told) == CYCLE[dag_id]
 
@@ -120,7 +131,7 @@ def test_only_a_last_task_tells_the_next_dag(dags):
     assert {
         f"{dag_id}.{task.task_id}" for dag_id, task in telling if task.downstream_task_ids - {"fail_the_run"}
     } == set()
-    assert len(telling) == 5
+    assert len(telling) == 4 + len(CAMPAIGN_DAGS)
 
 
 def test_an_empty_schedule_means_only_when_triggered(monkeypatch):
@@ -150,6 +161,36 @@ def test_when_the_tick_between_two_days_runs(monkeypatch, environment, schedule)
     assert ListeningSettings().schedule == schedule
 
 
+@pytest.mark.parametrize(
+    ("environment", "started_by"),
+    [
+        ({}, {"clock": "*/5 * * * *", "looks_every": 2.0}),
+        ({"REKINDLE_LANDING_ROOT": "gs://landing/zone"}, {"clock": "*/5 * * * *", "looks_every": 30.0}),
+        ({"REKINDLE_LANDING_ROOT": "file:///landing"}, {"clock": "*/5 * * * *", "looks_every": 2.0}),
+        ({"REKINDLE_ARRIVAL_POLL_SECONDS": "7"}, {"clock": "*/5 * * * *", "looks_every": 7.0}),
+        ({"REKINDLE_INGEST_SCHEDULE": ""}, {"clock": None, "looks_every": 2.0}),
+        ({"REKINDLE_LISTEN_ON_ARRIVAL": "false"}, {"clock": "*/5 * * * *", "looks_every": None}),
+        # a demonstration steps its clock: an arrival starts nothing there, unless it is told to
+        ({"REKINDLE_CLOCK_FILE": "/somewhere/clock"}, {"clock": None, "looks_every": None}),
+        (
+            {"REKINDLE_CLOCK_FILE": "/somewhere/clock", "REKINDLE_LISTEN_ON_ARRIVAL": "true"},
+            {"clock": None, "looks_every": 2.0},
+        ),
+    ],
+)
+def test_what_lands_starts_a_tick_by_itself(monkeypatch, environment, started_by):
+    for name in ("INGEST_SCHEDULE", "CLOCK_FILE", "LANDING_ROOT", "LISTEN_ON_ARRIVAL", "ARRIVAL_POLL_SECONDS"):
+        monkeypatch.delenv(f"REKINDLE_{name}", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    schedule = listening_schedule(ListeningSettings())
+    watched = schedule if isinstance(schedule, list) else [getattr(schedule, "asset_condition", None)]
+    clock = getattr(getattr(schedule, "timetable", None), "expression", schedule if isinstance(schedule, str) else None)
+    watchers = [watcher for asset in watched if asset for watcher in asset.watchers]
+    looks_every = watchers[0].trigger.poll_seconds if watchers else None
+    assert {"clock": clock, "looks_every": looks_every} == started_by
+
+
 @pytest.mark.parametrize("dag_id", STRUCTURE)
 def test_runs_of_a_dag_are_one_at_a_time_and_never_caught_up(dags, dag_id):
     dag = dags[dag_id]
@@ -171,7 +212,8 @@ def test_every_dag_uses_the_one_set_of_defaults(dags, dag_id):
         assert task.owner == "rekindle"
         assert task.retries == (0 if task.task_id == "fail_the_run" else 2)
         assert task.retry_delay == timedelta(minutes=1)
-        assert task.execution_timeout == timedelta(hours=2)
+        # a person has longer than a task
+        assert task.execution_timeout == (None if task.task_id == "approve_run" else timedelta(hours=2))
         callbacks = task.partial_kwargs["on_failure_callback"] if task.is_mapped else task.on_failure_callback
         assert callbacks in (report_failure, [report_failure])  # a mapped task keeps it as it was given
 
@@ -211,11 +253,17 @@ def test_every_task_has_a_pool_that_make_creates(dags):
 def test_mapped_tasks_have_their_providers_pool_and_are_named_after_their_batch(dags):
     mapped = {f"{dag_id}.{task.task_id}": task for dag_id, task in every_task(dags) if isinstance(task, MappedOperator)}
     assert {name: task.pool for name, task in mapped.items()} == {
-        f"{CAMPAIGN_DAG}.send_emails": "rekindle_sendgrid",
-        f"{CAMPAIGN_DAG}.send_texts": "rekindle_twilio",
+        f"{dag_id}.send_{texts}": pool
+        for dag_id in CAMPAIGN_DAGS
+        for texts, pool in (("emails", "rekindle_sendgrid"), ("texts", "rekindle_twilio"))
     }
     for task in mapped.values():
         assert task.partial_kwargs["map_index_template"] == "{{ batch }}"
+
+
+def test_a_campaign_is_born_paused_and_nothing_else_is(dags):
+    born_paused = {dag_id for dag_id, dag in dags.items() if dag.is_paused_upon_creation}
+    assert born_paused == set(CAMPAIGN_DAGS)
 
 
 def test_settling_runs_whatever_became_of_the_batches(dags):

@@ -16,21 +16,10 @@ import duckdb
 import jinja2
 import pytest
 
+from rekindle.warehouse.dialect import DUCKDB
+
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
-
-#: The names a migration may use; the schemas are those of the embedded warehouse.
-MIGRATION_NAMES = {
-    "raw": "rekindle_raw",
-    "state": "rekindle_state",
-    "seeds": "rekindle_seeds",
-    "activation": "rekindle_activation",
-    "marts": "rekindle_marts",
-    "text": "varchar",
-    "bigint": "bigint",
-    "timestamp": "timestamp",
-    "float": "double",
-}
 
 #: One process for a list of dbt invocations: starting dbt costs more than running this project.
 RUNNER = """
@@ -78,6 +67,7 @@ class SmallWarehouse:
     path: Path
     dbt_target: Path
     environment: dict[str, str] = field(default_factory=dict)
+    loaded_at: datetime = datetime(2027, 1, 1)
 
     def execute(self, statement: str, *parameters: Any) -> None:
         with duckdb.connect(str(self.path)) as connection:
@@ -109,7 +99,8 @@ class SmallWarehouse:
             )
 
     def see(self, *events: tuple[str, str, datetime]) -> None:
-        """Events of the company's log, as (lead, event type, instant)."""
+        """Events of the company's log, as (lead, event type, instant), loaded two days after the last ones."""
+        self.loaded_at += timedelta(days=2)
         self.insert(
             "rekindle_raw.events",
             [
@@ -118,7 +109,7 @@ class SmallWarehouse:
                     "user_id": lead,
                     "event_type": event_type,
                     "occurred_at": occurred_at,
-                    "loaded_at": occurred_at,
+                    "loaded_at": self.loaded_at,
                 }
                 for lead, event_type, occurred_at in events
             ],
@@ -173,7 +164,7 @@ def new_warehouse(tmp_path: Path, dbt_target: Path) -> Callable[..., SmallWareho
                 template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(
                     migration.read_text()
                 )
-                connection.execute(template.render(MIGRATION_NAMES))
+                connection.execute(template.render(DUCKDB.context()))
         return warehouse
 
     return make

@@ -25,6 +25,8 @@ ACTIVATION_COLUMNS = {
         ("first_name", "VARCHAR"),
         ("time_zone", "VARCHAR"),
         ("country", "VARCHAR"),
+        ("state", "VARCHAR"),
+        ("postal_code", "VARCHAR"),
         ("locale", "VARCHAR"),
         ("plan", "VARCHAR"),
         ("is_made_up", "BOOLEAN"),
@@ -56,12 +58,19 @@ ACTIVATION_COLUMNS = {
 }
 
 
-def test_builds_on_a_warehouse_with_only_the_migrations_applied_and_every_unit_test_holds(warehouse, day):
+def test_builds_on_a_warehouse_with_only_the_migrations_applied_and_every_unit_test_holds(warehouse, day, world_module):
     [outcome] = warehouse.build((day(0), ["build"]))
     assert outcome.named("warn") == {"tell_a_day_without_a_cohort"}
     assert len(outcome.named("pass")) > 50
     for model in ("rekindle_marts.reactivation_by_campaign", "rekindle_activation.sync_cold_leads"):
         assert warehouse.rows(f"select count(*) from {model}") == [(0,)]
+    # and the tables that stand in for the relations where there is no dbt have their columns
+    for model, columns in world_module.activation_columns().items():
+        assert warehouse.rows(
+            "select column_name, lower(data_type) from information_schema.columns"
+            " where table_schema = 'rekindle_activation' and table_name = ? order by ordinal_position",
+            model,
+        ) == list(columns.items()), model
 
 
 def test_activation_columns_are_the_contract_and_views_are_current_without_another_run(warehouse, day, daily_score):
@@ -108,7 +117,7 @@ def test_environment_says_what_logging_in_is_and_what_is_not_life(new_warehouse,
     for event_type in ("Badge Scanned", "opened_app", "it's done", "login", "purchase", "badge_earned", "page_viewed"):
         warehouse.see(("ann", event_type, day(-1)))
     warehouse.build((day(0), daily_score))
-    assert dict(warehouse.rows("select event_type, event_kind from rekindle_staging.stg_app__events")) == {
+    assert dict(warehouse.rows("select event_type, event_kind from rekindle_staging.base_app__event_arrivals")) == {
         "Badge Scanned": "log_in",
         "opened_app": "log_in",
         "it's done": "key_action",
@@ -152,9 +161,9 @@ def test_without_as_of_dbt_says_how_to_set_it(warehouse):
                 "resource_type:test",
                 "resource_type:unit_test",
                 "--select",
-                "+int_lead_activity_aggregated",
+                "+int_lead_history",
             ],
         )
     )
-    assert "int_lead_activity_aggregated" in outcome.trouble
-    assert "set REKINDLE_AS_OF" in outcome.messages["int_lead_activity_aggregated"]
+    assert "int_lead_history" in outcome.trouble
+    assert "set REKINDLE_AS_OF" in outcome.messages["int_lead_history"]

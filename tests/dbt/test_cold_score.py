@@ -41,7 +41,10 @@ def test_an_average_lead_crosses_once_between_75_and_95_days_and_only_the_last_w
         "select score_contributions, cold_score from rekindle_activation.sync_cold_leads order by lead_id limit 1"
     )
     points = json.loads(contributions)
-    assert set(points) == {"last_seen", "log_in", "email_click", "email_open", "key_action", "habit", "support"}
+    assert points.keys() == {
+        *("last_seen", "log_in", "email_click", "email_open", "key_action", "habit", "support"),
+        *("payment_failure", "usage_trend", "plan"),
+    }
     assert points["last_seen"] == max(points.values())
     assert sum(points.values()) == pytest.approx(score, abs=0.05)
 
@@ -233,10 +236,10 @@ def test_plans_may_have_a_preset_of_their_own(warehouse, day, daily_score):
         warehouse.see((lead, "purchase", day(0) - timedelta(days=22)))
     warehouse.build((day(0), daily_score))
     # the seed is delivered empty; an analyst's row is one insert away from the build that follows
-    warehouse.execute("insert into rekindle_seeds.score_plan_presets values ('home', 'b2c')")
+    warehouse.execute("insert into rekindle_seeds.score_plan_presets values ('home', 'b2c_fast')")
     warehouse.build((day(0), [*daily_score, "--exclude-resource-type", "seed"]))
     assert warehouse.rows("select lead_id, preset, is_cold from rekindle_marts.fct_cold_scores order by lead_id") == [
-        ("consumer", "b2c", True),
+        ("consumer", "b2c_fast", True),
         ("other", "default", False),
     ]
 

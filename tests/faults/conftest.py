@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rekindle.chaos.checker import Findings, check
-from rekindle.chaos.ground import Ground, build_warehouse
+from rekindle.chaos.ground import Ground, build_empty_ground
 from rekindle.chaos.room import ProcessRoom
 
 
@@ -22,7 +22,7 @@ def room() -> Iterator[ProcessRoom]:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty warehouse to copy: migrating takes longer than an attempt."""
-    return build_warehouse(tmp_path_factory.mktemp("chaos") / "template.duckdb")
+    return build_empty_ground(tmp_path_factory.mktemp("chaos") / "template.duckdb")
 
 
 @pytest.fixture

@@ -496,7 +496,7 @@ class Rules(RuleBasedStateMachine):
         attempt.number = self.model.claim(attempt.batch, before)
         claimed = [m for m in self.model.messages.values() if m.attempt == attempt.number and m.status == "claimed"]
         real_warehouse, real_composer = self.world.warehouse, self.world.composer
-        self.world.warehouse, self.world.composer = attempt.warehouse, lambda: attempt
+        self.world.warehouse, self.world.composer = attempt.warehouse, lambda batch_id: attempt
         self.compose, self.real_warehouse = self.real_composer.compose, real_warehouse
         try:
             for message in claimed:

@@ -268,24 +268,29 @@ def test_an_older_day_is_refused_and_changes_nothing(world):
     assert world.fingerprint() == before
 
 
-def test_another_campaign_does_not_take_a_person_who_is_on_the_way(world):
+def test_who_is_on_the_way_in_one_campaign_may_enter_another(world):
     world.lead()
     world.freeze(0)
-    assert world.freeze(0, world.campaign_with("second_campaign")) == 0
+    assert world.freeze(0, world.campaign_with("second_campaign")) == 1
     assert world.verdicts()[6].holds
 
 
-def test_entries_on_a_step_that_the_file_lost_stop_the_run(world):
+def test_entries_on_a_step_that_their_own_version_has_not_stop_the_run(world):
     world.lead()
     world.freeze(0)
-    renamed = [
-        {"id": "another", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
-        {"id": "archive", "end": "archived"},
-    ]
+    world.execute("update rekindle_state.journey_state set stage = 'another'")
     before = world.fingerprint()
-    with pytest.raises(ConfigurationError, match="1 on `probe`"):
-        world.advance(0, world.campaign_with(steps=renamed))
+    with pytest.raises(ConfigurationError, match="1 on `another`"):
+        world.advance(0)
     assert world.fingerprint() == before
+
+
+def test_entries_on_a_version_that_is_not_stored_stop_the_run(world):
+    world.lead()
+    world.freeze(0)
+    world.execute("update rekindle_state.journey_state set journey_version = 'lost'")
+    with pytest.raises(ConfigurationError, match="version lost of cold_lead_reengagement, which is not in"):
+        world.advance(0)
 
 
 def test_a_wait_as_the_first_step_takes_its_time(new_world):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from rekindle.events.bots import honeypot_of
 
 STATES = (
     "messages",
@@ -229,6 +232,56 @@ def test_delivered_up_to_46_times_in_any_order_and_files_is_as_good_as_once_in_o
     assert all(journey["stage"] == "exited" for journey in found["journeys"])
 
 
+ENDINGS = (
+    "select * exclude (updated_at) from rekindle_state.journey_state order by entry_id",
+    "select * exclude (run_id, recorded_at) from rekindle_state.journey_transitions order by entry_id, sequence",
+)
+
+
+def tell_in_runs(world_module, template, folder, runs):
+    """Each run's deliveries (numbers of the story) in files of one, then an ingest; the journeys after each run."""
+    path, leads, messages = template
+    world = world_module.World(folder, path)
+    world.now(1)
+    said = everything_said(world, leads, messages)
+    after = []
+    for numbers in runs:
+        for number in numbers:
+            world.land(*said[number])
+        world.ingest(1)
+        after.append([{row["entry_id"]: row for row in world.query(sql)} for sql in ENDINGS])
+    world.let_go()
+    return after
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.permutations([*range(11), 3, 7, 9, 2]),
+    cuts=st.lists(st.integers(1, 14), min_size=1, max_size=3, unique=True).map(sorted),
+)
+def test_over_several_runs_an_entry_ends_by_what_was_known_when_it_ended_and_by_nothing_else(
+    world_module, mailed_template, tmp_path_factory, order, cuts
+):
+    """Neither the order within what was heard nor repetition nor what is heard later: an entry ends once, as somebody
+    would end it who had been told the same things once, in order and together."""
+    runs = [order[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
+    found = tell_in_runs(world_module, mailed_template, tmp_path_factory.mktemp("runs") / "world", runs)
+    ended: set[str] = set()
+    for number, (states, transitions) in enumerate(found):
+        new = {entry for entry, state in states.items() if state["exit_reason"]} - ended
+        if new:
+            heard = sorted({event for run in runs[: number + 1] for event in run})
+            folder = tmp_path_factory.mktemp("told") / "world"
+            [(at_once, moves)] = tell_in_runs(world_module, mailed_template, folder, [heard])
+            for entry in new:
+                assert states[entry] == at_once[entry]
+                assert transitions[entry] == moves[entry]
+        for entry in ended:
+            assert states[entry] == found[number - 1][0][entry]
+        ended |= new
+    assert ended == set(found[-1][0])
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_two_refusals_in_the_same_second_settle_the_same_whichever_is_heard_first(new_world, order):
     world = new_world()
@@ -356,3 +409,58 @@ def test_what_can_not_be_used_is_buried_and_the_rest_loads(world):
     counts = world.ingest(0)
     assert (counts["elements"], counts["dead_letters"], counts["settled"]) == (1, 3, 1)
     assert world.broken() == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ended"), [(-30, None), (0, None), (4, None), (5, "re_engaged"), (3600, "re_engaged")]
+)
+def test_a_click_as_soon_as_the_mail_is_there_is_no_persons(world, seconds, ended):
+    lead = world.lead()
+    world.tick(0)
+    message_id = world.message(lead)["message_id"]
+    world.now(1)
+    delivered = world.mail_event(message_id, "delivered", world.at(0.1), lead.email)
+    world.land_mail_events(delivered)
+    world.land("link_clicks", world.click(message_id, world.at(0.1) + timedelta(seconds=seconds)))
+    world.ingest(1)
+    assert world.state(lead)["exit_reason"] == ended
+    # what was told is kept as it was told; how likely a person did it is judged by the models
+    assert world.values("select is_human from rekindle_state.message_events where event_type = 'clicked'") == [True]
+
+
+@pytest.mark.parametrize(("waited", "ended"), [(timedelta(minutes=59), None), (timedelta(minutes=60), "re_engaged")])
+def test_a_click_waits_an_hour_for_its_delivery_to_be_told(world, waited, ended):
+    lead = world.lead()
+    world.tick(0)
+    world.now(1)
+    world.land("link_clicks", world.click(world.message(lead)["message_id"], world.at(1) - waited))
+    world.ingest(1)
+    assert world.state(lead)["exit_reason"] == ended
+
+
+@pytest.mark.parametrize(("seconds", "ended"), [(-60, None), (60, None), (-61, "re_engaged"), (61, "re_engaged")])
+def test_whoever_follows_the_invisible_link_clicked_nothing_else_in_that_minute(world, seconds, ended):
+    lead = world.lead()
+    world.tick(0)
+    message_id = world.message(lead)["message_id"]
+    world.now(1)
+    world.land_mail_events(world.mail_event(message_id, "delivered", world.at(0.1), lead.email))
+    trap = world.at(0.5)
+    world.land("link_clicks", world.click(message_id, trap, destination=honeypot_of("https://app.example/back")))
+    world.land("link_clicks", world.click(message_id, trap + timedelta(seconds=seconds)))
+    world.ingest(1)
+    assert world.state(lead)["exit_reason"] == ended
+
+
+@pytest.mark.parametrize(
+    ("remote", "ended"), [("40.107.3.9", None), ("148.163.200.1", None), ("203.0.113.9", "re_engaged")]
+)
+def test_a_click_from_where_mail_gateways_scan_is_no_persons(world, remote, ended):
+    lead = world.lead()
+    world.tick(0)
+    message_id = world.message(lead)["message_id"]
+    world.now(1)
+    world.land_mail_events(world.mail_event(message_id, "delivered", world.at(0.1), lead.email))
+    world.land("link_clicks", world.click(message_id, world.at(0.5), remote=remote))
+    world.ingest(1)
+    assert world.state(lead)["exit_reason"] == ended

@@ -21,7 +21,7 @@ def foresee(world):
     def ask(day):
         world.let_go()
         try:
-            return foresee_day(world.warehouse, world.campaign, world.at(day), "US")
+            return foresee_day(world.warehouse, world.campaign, [], world.at(day), "US")
         finally:
             world.hold()
 

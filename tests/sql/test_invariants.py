@@ -63,7 +63,8 @@ def test_1_a_state_that_is_not_the_fold_of_its_transitions_is_seen(lived, sql):
 def test_1_a_move_after_the_exit_is_seen(lived):
     lived.execute(
         f"""
-        insert into {STATE}.journey_transitions
+        insert into {STATE}.journey_transitions (entry_id, campaign_id, sequence, from_stage, to_stage, reason, due_at,
+        exit_reason, happened_at, recorded_at, run_id)
         select entry_id, campaign_id, last_sequence + 1, 'exited', 'probe', 'zombie', due_at, null, updated_at,
         updated_at, 'run' from {STATE}.journey_state where exit_reason is not null limit 1
         """
@@ -110,6 +111,27 @@ def test_3_a_send_after_the_recorded_exit_is_seen(lived):
         " where exit_reason is not null) and channel = 'email' and status <> 'withheld'"
     )
     assert set(lived.broken()) == {3}
+
+
+def test_3_an_end_right_after_the_send_step_blames_nobody_at_the_very_instant_of_the_claim(new_world):
+    steps = [
+        {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
+        {"id": "archive", "end": "archived"},
+    ]
+    world = new_world(steps=steps)
+    lead = world.lead()
+    world.tick(0)  # the clock stands still all day
+    (exit_,) = world.query(f"select * from {STATE}.journey_transitions where exit_reason is not null")
+    assert exit_["recorded_at"] == world.message(lead)["claimed_at"]
+    assert world.verdicts()[3].checked == 1 and world.broken() == {}
+    # an exit for any other cause was there to be heard; and so was this one, had it been there a second before
+    world.execute(f"update {STATE}.journey_transitions set reason = 'log_in' where exit_reason is not null")
+    assert set(world.broken()) == {3}
+    world.execute(
+        f"update {STATE}.journey_transitions set reason = 'message_accepted',"
+        " recorded_at = recorded_at - interval 1 second where exit_reason is not null"
+    )
+    assert set(world.broken()) == {3}
 
 
 @pytest.mark.parametrize(

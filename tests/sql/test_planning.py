@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rekindle.errors import RefusedError
+from rekindle.errors import ConfigurationError, RefusedError
 from rekindle.identity import message_id
 from rekindle.planning.plan import BATCH_SIZE, PATIENCE_WITH_THE_WINDOW
 from rekindle.vocabulary import Channel, DecisionReason
@@ -239,6 +239,72 @@ def test_without_any_evidence_of_a_zone_the_lead_waits_and_moves_on_when_patienc
     world.plan(patience, Channel.SMS)
     assert world.state(lead)["exit_reason"] == "no_reachable_channel"
     assert world.messages(lead) == []
+
+
+PLAN_OR_NUDGE = [
+    {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Your {{ plan | required }} account"}},
+    {"id": "listen", "wait": "1d"},
+    {"id": "nudge", "sms": {"template": "nudge.txt.j2", "max_segments": 2}},
+    {"id": "listen_again", "wait": "7d"},
+    {"id": "archive", "end": "archived"},
+]
+
+
+def stage_at_the_end_of(world, days, lead):
+    """The stage at the end of each day."""
+    stages = []
+    for day in days:
+        world.tick(day)
+        stages.append(world.state(lead)["stage"])
+    return stages
+
+
+def test_who_lacks_a_required_field_waits_and_moves_on_when_patience_ends(new_world):
+    world = new_world(steps=PLAN_OR_NUDGE)
+    lead = world.lead(plan=None)
+    patience = PATIENCE_WITH_THE_WINDOW.days
+    assert stage_at_the_end_of(world, range(patience), lead) == ["probe"] * patience
+    # tried once more when patience has ended; that message expires, and then she moves on
+    assert stage_at_the_end_of(world, range(patience, patience + 3), lead) == ["probe", "probe", "listen_again"]
+    reasons = [reason for reason in world.decisions(lead) if reason != "outside_send_window"]  # a Sunday
+    assert set(reasons) == {"configuration"} and len(world.messages(lead)) == 5
+    assert world.email.sent == [] and [text.outgoing.lead_id for text in world.sms.sent] == [lead.lead_id]
+    assert world.broken() == {}
+
+
+def test_who_gets_the_field_in_time_is_written_to(new_world):
+    world = new_world(steps=PLAN_OR_NUDGE)
+    lead = world.lead(plan=None)
+    patience = PATIENCE_WITH_THE_WINDOW.days
+    assert set(stage_at_the_end_of(world, range(patience - 1), lead)) == {"probe"}
+    world.execute("update rekindle_activation.sync_lead_contacts set plan = 'team'")
+    assert stage_at_the_end_of(world, [patience - 1, patience], lead) == ["probe", "listen"]
+    assert [mail.outgoing.subject for mail in world.email.sent] == ["Your team account"]
+
+
+def test_who_is_moved_to_a_mended_version_is_written_to_however_long_it_took(new_world):
+    world = new_world(steps=PLAN_OR_NUDGE)
+    lead = world.lead(plan=None)
+    patience = PATIENCE_WITH_THE_WINDOW.days
+    assert set(stage_at_the_end_of(world, range(patience + 2), lead)) == {"probe"}
+    mended = {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Your account"}}
+    world.campaign = world.campaign_with(steps=[mended, *PLAN_OR_NUDGE[1:]], moves={})
+    assert stage_at_the_end_of(world, [patience + 2], lead) == ["listen"]
+    assert [mail.outgoing.subject for mail in world.email.sent] == ["Your account"]
+
+
+def test_whom_a_provider_refused_for_our_fault_is_never_given_up(world, world_module):
+    lead = world.lead()
+    world.email.answer = lambda item: world_module.refused(item, "sendgrid", "401", 401)
+    world.freeze(0)
+    for day in range(PATIENCE_WITH_THE_WINDOW.days + 4):
+        for batch in world.plan(day):
+            try:
+                world.dispatch([batch], world.email, day)
+            except ConfigurationError as error:
+                assert "nothing more was sent" in str(error)
+    assert "configuration" in world.decisions(lead) and world.state(lead)["stage"] == "probe"
+    assert len({mail.message_id for mail in world.email.sent}) > 2  # planned anew each time one expired
 
 
 # --- permission and reach

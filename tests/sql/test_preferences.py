@@ -14,8 +14,10 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from rekindle.campaigns.loader import restore_campaign
+from rekindle.identity import address_hash
 from rekindle.receiver import ReceiverSettings, create_app
 from rekindle.receiver.preferences import Wording
+from rekindle.simulate.warehouse import signal_row
 from rekindle.tokens import TokenSigner
 from rekindle.vocabulary import Exit
 
@@ -214,6 +216,31 @@ def test_the_order_of_opt_outs_and_returns_does_not_matter(world, visitor, seed)
     assert world.values("select count(*) from rekindle_state.suppressions where lifted_at < suppressed_at") == [0]
 
 
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_refusal_by_the_provider_outlives_an_unsubscribe_and_its_return(world, world_module, visitor, comes_back):
+    # Given a lead whose address the provider refused: no event tells that, only the outcome of our own call
+    lead = world.lead(phone=None)
+    world.email.answer = lambda item: world_module.refused(item, "sendgrid", "400:personalizations.to")
+    world.tick(0)
+    [refusal] = world.query("select * from rekindle_state.suppressions")
+    assert (refusal["reason"], refusal["event_key"]) == ("hard_bounced", None)
+    # When she unsubscribes, and perhaps takes that back
+    world.now(1)
+    visitor.stop(lead)
+    world.ingest(1)
+    assert open_suppressions(world) == ["unsubscribed"]
+    world.now(2)
+    if comes_back:
+        visitor.come_back(lead, "marketing")
+    world.ingest(2)
+    # Then what the provider said still holds, from when it said so
+    assert open_suppressions(world) == (["hard_bounced"] if comes_back else ["unsubscribed"])
+    standing = world.query("select * from rekindle_state.suppressions where lifted_at is null and event_key is null")
+    assert [row | {"recorded_at": None} for row in standing] == (
+        [refusal | {"recorded_at": None}] if comes_back else []
+    )
+
+
 def test_neither_a_webhook_nor_a_form_nor_the_users_table_takes_an_opt_out_back(world, visitor):
     lead = world.lead(on=1)
     visitor.stop(lead)
@@ -247,6 +274,104 @@ def test_a_sign_up_counts_when_it_is_confirmed(world, visitor):
         "2026-01",
         world.at(1),
     )
+
+
+CONFIRMING = [
+    {"id": "ask", "email": {"template": "probe.txt.j2", "subject": "Is this address yours?"}},
+    {"id": "listen", "wait": "24h"},
+    {"id": "again", "email": {"template": "probe.txt.j2", "subject": "Once more"}},
+    {"id": "archive", "end": "archived"},
+]
+
+
+@pytest.fixture
+def confirming(new_world):
+    """A world whose campaign asks to confirm, in two mails although one is allowed."""
+    entering = {"opt_in": "confirmation", "re_entry": {"after_days": 7}}
+    world = new_world(topic="confirmation", steps=CONFIRMING, enter=entering)
+    stored = json.loads(world.campaign.definition_json)
+    stored["templates"]["probe.txt.j2"] += "\nIs it yours? {{ confirm_link }}\n"
+    world.campaign = restore_campaign("double_opt_in", json.dumps(stored))
+    return world
+
+
+def wants_in(world, day, *leads):
+    """As the model says it of everybody whose sign-up waits to be confirmed."""
+    signals = [signal_row(lead.lead_id, world.at(day), "opt_in", "confirmation") for lead in leads]
+    world.insert("rekindle_activation.sync_inbound_signals", *signals)
+
+
+@pytest.fixture
+def applicant(confirming):
+    visitor = Visitor(confirming)
+    yield visitor
+    visitor.app.state.reception.landing.close()
+
+
+def test_who_signed_up_is_asked_once_to_confirm_and_written_to_when_she_has(confirming, applicant):
+    # Given somebody who filled in a form, and somebody who did not
+    world = confirming
+    hashed = address_hash("new@mail.example")
+    lead = world.lead(lead_id=f"sign_up:{hashed}", email="new@mail.example", phone=None, consents=(), is_cold=False)
+    world.lead(consents=())
+    applicant.sign_up(email=lead.email)
+    for day in range(4):
+        wants_in(world, day, lead)
+        world.tick(day)
+    # Then one mail went out, to her, with the link of her form
+    assert [(row["lead_id"], row["step_id"]) for row in world.messages()] == [(lead.lead_id, "ask")]
+    assert "consent_missing" in world.values("select reason from rekindle_state.decisions where step_id = 'again'")
+    [mail] = world.email.sent
+    [link] = re.findall(r"Is it yours\? http://127.0.0.1:8290(/confirm/\S+)", mail.outgoing.text)
+    assert lead.email not in link and lead.email_hash not in link
+    # And nothing else may be written to her
+    asking, world.campaign = world.campaign, world.campaign_with("win_back")
+    world.crosses_again(lead, on=3)
+    world.freeze(3)
+    world.plan(3)
+    assert len(world.messages()) == 1
+    world.campaign = asking
+    # When she opens the page, nothing is granted; when she presses the button, it is, with its evidence
+    assert applicant.client.get(link).status_code == 200
+    world.ingest(3)
+    assert consents(world, lead.email_hash) == []
+    assert applicant.client.post(link).status_code == 200
+    world.ingest(3.1)
+    assert consents(world, lead.email_hash) == [("email", "marketing", "granted", "confirm_page")]
+    [evidence] = world.values("select evidence from rekindle_state.consents where source = 'confirm_page'")
+    assert set(json.loads(evidence)) >= {"event_key", "landing_file", "remote_hash", "token_hash"}
+    assert world.broken() == {}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda world, visitor, lead: visitor.stop(lead),
+        lambda world, visitor, lead: world.consent(lead, "email", action="revoked"),
+        lambda world, visitor, lead: world.suppress(lead.email_hash, "email", "hard_bounced"),
+    ],
+    ids=["said stop", "took it back", "bounced"],
+)
+def test_a_form_anybody_can_fill_in_writes_to_nobody_who_said_no(confirming, applicant, before):
+    lead = confirming.lead(consents=())
+    before(confirming, applicant, lead)
+    confirming.ingest(0)
+    confirming.now(0.1)
+    applicant.sign_up(email=lead.email)
+    wants_in(confirming, 0.2, lead)
+    confirming.tick(0.2)
+    assert confirming.values("select count(*) from rekindle_state.journey_entries") == [1]
+    assert confirming.messages() == []
+
+
+@pytest.mark.parametrize(("day", "asked"), [(6.9, 1), (7.1, 0)])
+def test_a_sign_up_of_long_ago_is_asked_nothing(confirming, applicant, day, asked):
+    lead = confirming.lead(consents=(), on=day)
+    applicant.sign_up(email=lead.email)
+    confirming.ingest(0)
+    wants_in(confirming, day, lead)
+    confirming.tick(day)
+    assert len(confirming.messages()) == asked
 
 
 def test_an_address_nobody_has_proved_may_be_told_by_a_form_the_company_answers_for(world, visitor):

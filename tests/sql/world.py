@@ -1,13 +1,10 @@
 """A small world around the state statements: a real DuckDB file, a clock to step, providers that answer as told.
 
-The activation relations are plain tables made from the columns that `dbt_project/models/activation` documents, so that
-they can not drift from the models.
+The warehouse is the one `rekindle simulate` plays on.
 """
 
 from __future__ import annotations
 
-import csv
-import functools
 import hashlib
 import json
 import shutil
@@ -16,10 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import duckdb
-import yaml
 
 from rekindle.campaigns.loader import load_campaign, restore_campaign
 from rekindle.campaigns.models import Campaign, MessageStep
@@ -32,62 +27,45 @@ from rekindle.identity import address_hash
 from rekindle.ingest import load_landing_zone
 from rekindle.invariants import Verdict, check_invariants
 from rekindle.journey import advance_journeys, freeze_cohort
+from rekindle.journey.versions import message_steps_due, version_of_batch
 from rekindle.planning import Batch, check_contacts, plan_messages
 from rekindle.reconcile import reconcile_ledger
 from rekindle.rendering.context import Company
 from rekindle.run import Run
+from rekindle.simulate import arrivals
+from rekindle.simulate.warehouse import (
+    CONSENTED_AT,
+    activation_columns,
+    build_warehouse,
+    consent_row,
+    contact_row,
+    offer_row,
+)
 from rekindle.tokens import TokenSigner
 from rekindle.vocabulary import Channel
 from rekindle.warehouse.duckdb import DuckDbWarehouse
-from rekindle.warehouse.migrate import migrate
 
 ROOT = Path(__file__).parents[2]
 #: A Monday in winter: 18:00 UTC is 13:00 in New York and 10:00 in Los Angeles, inside the campaign's window.
 START = datetime(2026, 1, 12, 18, tzinfo=UTC)
-CONSENTED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 BROWSER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.4 Safari/605.1.15"
 TOKEN_KEY = "token-key-of-the-tests"
 
+__all__ = ["CONSENTED_AT", "World", "activation_columns"]
+
 #: Emptied by whoever fills them: nothing in them is state.
 WORKING_TABLES = frozenset({"due_entries", "attempt_chunks", "attempt_outcomes", "incoming_events"})
-_TYPES = {"string": "varchar", "date": "date", "timestamp": "timestamp", "boolean": "boolean"}
-
-
-@functools.cache
-def activation_columns() -> dict[str, list[tuple[str, str]]]:
-    """Model → (column, type), as documented beside the models."""
-    document = yaml.safe_load((ROOT / "dbt_project/models/activation/_activation__models.yml").read_text())
-    return {
-        model["name"]: [(column["name"], _TYPES.get(column["data_type"], "double")) for column in model["columns"]]
-        for model in document["models"]
-    }
 
 
 def build_empty_warehouse(path: Path) -> Path:
     """Migrations, the activation relations as tables, and the seed."""
-    clock = SteppedClock(path.with_suffix(".clock"))
-    clock.step_to(START)
-    migrate(DuckDbWarehouse(path), clock)
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("create schema rekindle_activation")
-        for model, columns in activation_columns().items():
-            described = ", ".join(f"{name} {kind}" for name, kind in columns)
-            connection.execute(f"create table rekindle_activation.{model} ({described})")
-        connection.execute("create schema rekindle_seeds")
-        with (ROOT / "dbt_project/seeds/provider_errors.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        described = ", ".join(f"{name} {'bigint' if name == 'retry_after_hours' else 'varchar'}" for name in rows[0])
-        connection.execute(f"create table rekindle_seeds.provider_errors ({described})")
-        connection.executemany(
-            f"insert into rekindle_seeds.provider_errors values ({', '.join('?' * len(rows[0]))})",
-            [[value or None for value in row.values()] for row in rows],
-        )
+    build_warehouse(path, START)
     return path
 
 
 def accepted(item: Composed, provider: str = "sendgrid") -> Outcome:
     """The provider took it."""
-    proof = "SM" + hashlib.md5(item.message_id.encode()).hexdigest() if provider == "twilio" else f"x{item.message_id}"
+    proof = arrivals.text_sid(item.message_id) if provider == "twilio" else f"x{item.message_id}"
     return Outcome(item.message_id, OutcomeKind.ACCEPTED, provider, proof, None, None, None, None, None, "accepted")
 
 
@@ -135,7 +113,7 @@ class World:
         self.path = folder / "warehouse.duckdb"
         shutil.copy(template, self.path)
         self.landing = folder / "landing"
-        self.landing.mkdir()
+        self._writer = arrivals.Landing(self.landing)
         self.warehouse = DuckDbWarehouse(self.path, patience=20)
         self.clock = SteppedClock(folder / "clock")
         self.clock.step_to(START)
@@ -143,7 +121,6 @@ class World:
         self.email = ScriptedSender("sendgrid")
         self.sms = ScriptedSender("twilio")
         self.find_texts: Callable[[str, datetime], Sequence[Any]] = lambda number, since: []
-        self._files = 0
         self._leads = 0
         # Opening the file costs more than a statement; a second connection of one process shares the open database.
         self.hold()
@@ -191,27 +168,13 @@ class World:
             lead = Lead(words["lead_id"], words["email"], words["phone"])
             words.setdefault("person_id", lead.lead_id)
             made.append(lead)
-            contacts.append(
-                {name: words.get(name) for name, _ in activation_columns()["sync_lead_contacts"]}
-                | {"email_hash": lead.email_hash, "phone_hash": lead.phone_hash, "is_made_up": True}
-                | {"first_name": words.get("first_name", "Ada"), "plan": words.get("plan", "team")}
-            )
+            contacts.append(contact_row(**({"first_name": "Ada", "plan": "team"} | words)))
             if words["is_cold"]:
-                cold.append(
-                    {
-                        "lead_id": lead.lead_id,
-                        "person_id": words["person_id"],
-                        "cold_score": words["cold_score"],
-                        "score_contributions": "{}",
-                        "crossed_cold_on": words.get("crossed_cold_on", self.at(on).date()),
-                        "segment": "low_engagement",
-                        "scored_as_of": self.at(on),
-                    }
-                )
+                offers = {name: words[name] for name in ("person_id", "cold_score", "crossed_cold_on") if name in words}
+                cold.append(offer_row(lead.lead_id, self.at(on), **offers))
             for channel in words["consents"]:
-                hashed = lead.email_hash if channel == "email" else lead.phone_hash
-                if hashed:
-                    consents.append(self._consent(lead.lead_id, hashed, channel))
+                if words["email" if channel == "email" else "phone"]:
+                    consents.append(self._consent(lead, channel))
         with self.warehouse.transaction() as transaction:
             transaction.insert("rekindle_activation.sync_lead_contacts", contacts)
             transaction.insert("rekindle_activation.sync_cold_leads", cold)
@@ -225,40 +188,17 @@ class World:
     def crosses_again(self, lead: Lead, *, on: int, person_id: str | None = None) -> None:
         """The lead stands in the cohort relation of day `on` too."""
         with self.warehouse.transaction() as transaction:
-            transaction.insert(
-                "rekindle_activation.sync_cold_leads",
-                [
-                    {
-                        "lead_id": lead.lead_id,
-                        "person_id": person_id or lead.lead_id,
-                        "cold_score": 80.0,
-                        "score_contributions": "{}",
-                        "crossed_cold_on": self.at(on).date(),
-                        "segment": "low_engagement",
-                        "scored_as_of": self.at(on),
-                    }
-                ],
-            )
+            again = offer_row(lead.lead_id, self.at(on), person_id=person_id or lead.lead_id)
+            transaction.insert("rekindle_activation.sync_cold_leads", [again])
 
     @staticmethod
-    def _consent(lead_id: str, hashed: str, channel: str, **changes: Any) -> dict[str, Any]:
-        return {
-            "consent_id": hashlib.sha256(repr((lead_id, hashed, channel, changes)).encode()).hexdigest(),
-            "address_hash": hashed,
-            "lead_id": lead_id,
-            "channel": channel,
-            "topic": "all",
-            "action": "granted",
-            "source": "test",
-            "occurred_at": CONSENTED_AT,
-            "expires_at": None,
-            "recorded_at": CONSENTED_AT,
-        } | changes
+    def _consent(lead: Lead, channel: str, **changes: Any) -> dict[str, Any]:
+        address = lead.email if channel == "email" else lead.phone
+        assert address is not None
+        return consent_row(lead.lead_id, channel, address, **({"source": "test"} | changes))
 
     def consent(self, lead: Lead, channel: str, **changes: Any) -> None:
-        hashed = lead.email_hash if channel == "email" else lead.phone_hash
-        assert hashed is not None
-        self.insert("rekindle_state.consents", self._consent(lead.lead_id, hashed, channel, **changes))
+        self.insert("rekindle_state.consents", self._consent(lead, channel, **changes))
 
     def suppress(self, hashed: str | None, channel: str = "email", reason: str = "unsubscribed") -> None:
         self.insert(
@@ -317,19 +257,19 @@ class World:
             reason = "usable" if usable else "line_type:landline"
             return ContactCheck(address_hash(address), Channel.SMS, usable, reason, None, None, None, address)
 
-        for step in self.campaign.message_steps:
+        for version, step in message_steps_due(self.warehouse, self.campaign, self.run(day).as_of):
             if step.channel is channel:
                 checker = number if channel is Channel.SMS else lambda address, country: check_email(address)
-                check_contacts(self.warehouse, self.campaign, step, self.run(day), checker)
+                check_contacts(self.warehouse, version, step, self.run(day), checker)
 
     def plan(self, day: float, channel: Channel = Channel.EMAIL, *, check: bool = True) -> list[Batch]:
         if check:
             self.check(day, channel)
         return plan_messages(self.warehouse, self.campaign, channel, self.run(day))
 
-    def composer(self) -> Composer:
+    def composer(self, batch_id: str = "") -> Composer:
         return Composer(
-            campaign=self.campaign,
+            campaign=version_of_batch(self.warehouse, self.campaign, batch_id),
             signer=TokenSigner([TOKEN_KEY]),
             public_base_url="http://127.0.0.1:8290",
             app_url="http://127.0.0.1:8290/healthz",
@@ -339,7 +279,8 @@ class World:
     def dispatch(self, batches: Sequence[Batch], sender: Any, day: float) -> Dispatched:
         total = Dispatched()
         for batch in batches:
-            found = dispatch_batch(self.warehouse, batch.batch_id, self.composer(), sender, self.clock, self.run(day))
+            composer = self.composer(batch.batch_id)
+            found = dispatch_batch(self.warehouse, batch.batch_id, composer, sender, self.clock, self.run(day))
             total.statuses.update(found.statuses)
         return total
 
@@ -366,53 +307,20 @@ class World:
 
     def land(self, stream: str, *lines: Mapping[str, Any]) -> None:
         """One landing file, as the receiver writes it."""
-        self._files += 1
-        folder = self.landing / stream / f"{self.clock.now():%Y-%m-%d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self._files:012d}-{self.clock.now():%d%H%M%S}.jsonl"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-    def line(self, at: datetime, body: str = "", **words: Any) -> dict[str, Any]:
-        return {"received_at": at.isoformat(), "remote": None, "headers": {}, "query": {}, "body": body} | words
-
-    def mail_event(self, message_id: str, event: str, at: datetime, email: str, **words: Any) -> dict[str, Any]:
-        return {
-            "event": event,
-            "email": email,
-            "timestamp": int(at.timestamp()),
-            "rk_message_id": message_id,
-            "sg_message_id": f"x{message_id}.recvd-1-0.0",
-            "sg_event_id": "ignored",
-        } | words
+        self._writer.land(stream, lines, self.clock.now())
 
     def land_mail_events(self, *events: Mapping[str, Any], at: datetime | None = None) -> None:
-        self.land("sendgrid_events", self.line(at or self.clock.now(), json.dumps(list(events))))
+        self.land("sendgrid_events", arrivals.line(at or self.clock.now(), json.dumps(list(events))))
 
-    def text_status(
-        self, message_id: str, status: str, at: datetime, to: str, error_code: str | None = None
-    ) -> dict[str, Any]:
-        sid = "SM" + hashlib.md5(message_id.encode()).hexdigest()
-        form = {"MessageSid": sid, "MessageStatus": status, "To": to} | (
-            {"ErrorCode": error_code} if error_code else {}
-        )
-        return self.line(
-            at,
-            urlencode(form),
-            headers={"content-type": "application/x-www-form-urlencoded"},
-            query={"mid": message_id},
-        )
+    line = staticmethod(arrivals.line)
+    mail_event = staticmethod(arrivals.mail_event)
+    text_status = staticmethod(arrivals.text_status)
+    inbound_text = staticmethod(arrivals.inbound_text)
+    unsubscribe = staticmethod(arrivals.unsubscribe)
 
-    def inbound_text(self, sender: str, body: str, at: datetime) -> dict[str, Any]:
-        form = {"MessageSid": "SM" + hashlib.md5((sender + body).encode()).hexdigest(), "From": sender, "Body": body}
-        return self.line(at, urlencode(form), headers={"content-type": "application/x-www-form-urlencoded"})
-
-    def click(self, message_id: str, at: datetime, *, agent: str = BROWSER, method: str = "GET") -> dict[str, Any]:
-        token = {"message_id": message_id, "destination": "https://app.example/"}
-        return self.line(at, method=method, headers={"user-agent": agent}, token=token)
-
-    def unsubscribe(self, message_id: str, hashed: str, channel: str, at: datetime) -> dict[str, Any]:
-        token = {"message_id": message_id, "address_hash": hashed, "channel": channel, "topic": "marketing"}
-        return self.line(at, "List-Unsubscribe=One-Click", method="POST", token=token)
+    @staticmethod
+    def click(message_id: str, at: datetime, *, agent: str = BROWSER, **words: Any) -> dict[str, Any]:
+        return arrivals.click(message_id, at, agent=agent, **words)
 
     # --- looking
 

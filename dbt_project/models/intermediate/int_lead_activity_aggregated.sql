@@ -9,13 +9,8 @@ leads as (
     where signed_up_at is null or signed_up_at < {{ as_of_timestamp() }}
 ),
 
-events as (
-    select
-        *,
-        max(case when event_kind in ('log_in', 'key_action', 'seen') then occurred_at end)
-            over (partition by lead_id) as lead_last_seen_at
-    from {{ ref('stg_app__events') }}
-    where occurred_at < {{ as_of_timestamp() }}
+events_by_lead as (
+    select * from {{ ref('int_lead_history') }}
 ),
 
 messages as (
@@ -31,33 +26,6 @@ engagements as (
 tickets as (
     select * from {{ ref('stg_app__support_tickets') }}
     where opened_at < {{ as_of_timestamp() }}
-),
-
-events_by_lead as (
-    select
-        lead_id,
-        min(occurred_at) as first_event_at,
-        max(lead_last_seen_at) as last_seen_at,
-        max(case when event_kind = 'log_in' then occurred_at end) as last_log_in_at,
-        max(case when event_kind = 'key_action' then occurred_at end) as last_key_action_at,
-        max(case when event_kind = 'email_click' then occurred_at end) as last_email_click_at,
-        max(case when event_kind = 'email_open' then occurred_at end) as last_email_open_at,
-        {{ count_if("event_kind = 'key_action'") }} as key_actions,
-        {{ count_if(
-            "event_kind = 'key_action' and occurred_at >= " ~ days_after('lead_last_seen_at', -90)
-        ) }} as key_actions_in_last_active_90_days,
-        {{ count_if("event_kind = 'key_action' and is_purchase") }} as purchases,
-        count(
-            distinct case
-                when
-                    event_kind in ('log_in', 'key_action', 'seen')
-                    and occurred_at > {{ days_after('lead_last_seen_at', -365) }}
-                    then cast(occurred_at as date)
-            end
-        ) as active_days_in_last_active_year,
-        {{ dbt.bool_or('is_made_up') }} as is_made_up
-    from events
-    group by lead_id
 ),
 
 mail_by_lead as (
@@ -104,15 +72,25 @@ joined as (
         {{ latest_of('leads.signed_up_at', 'events_by_lead.last_seen_at') }} as last_seen_at,
         events_by_lead.last_log_in_at,
         events_by_lead.last_key_action_at,
+        events_by_lead.last_purchase_at,
         {{ latest_of('events_by_lead.last_email_click_at', 'mail_by_lead.last_email_click_at') }}
             as last_email_click_at,
         {{ latest_of('events_by_lead.last_email_open_at', 'mail_by_lead.last_email_open_at') }} as last_email_open_at,
         mail_by_lead.first_mailed_at,
         tickets_by_lead.last_bad_ticket_at,
+        -- a failure is made good by the next sale
+        case
+            when
+                events_by_lead.last_purchase_at is null
+                or events_by_lead.last_purchase_at < events_by_lead.last_payment_failure_at
+                then events_by_lead.last_payment_failure_at
+        end as last_payment_failure_at,
         coalesce(events_by_lead.key_actions, 0) as key_actions,
         coalesce(events_by_lead.key_actions_in_last_active_90_days, 0) as key_actions_in_last_active_90_days,
         coalesce(events_by_lead.purchases, 0) as purchases,
         coalesce(events_by_lead.active_days_in_last_active_year, 0) as active_days_in_last_active_year,
+        coalesce(events_by_lead.active_days_in_last_active_30_days, 0) as active_days_in_last_active_30_days,
+        coalesce(events_by_lead.active_days_in_30_days_before, 0) as active_days_in_30_days_before,
         coalesce(leads.is_made_up, events_by_lead.is_made_up) as is_made_up
     from lead_ids
     left join leads on lead_ids.lead_id = leads.lead_id

@@ -12,6 +12,34 @@ leads as (
     select * from {{ ref('stg_app__leads') }}
 ),
 
+shared_emails as (
+    select email
+    from leads
+    where email is not null
+    group by email
+    having count(*) > 1
+),
+
+shared_phones as (
+    select phone
+    from leads
+    where phone is not null
+    group by phone
+    having count(*) > 1
+),
+
+-- Nearly everybody shares nothing and is spared the rounds.
+sharing as (
+    select
+        leads.lead_id,
+        leads.email,
+        leads.phone,
+        shared_emails.email is not null or shared_phones.phone is not null as is_sharing
+    from leads
+    left join shared_emails on leads.email = shared_emails.email
+    left join shared_phones on leads.phone = shared_phones.phone
+),
+
 round_0 as (
     select
         lead_id,
@@ -20,7 +48,8 @@ round_0 as (
         phone,
         coalesce('email:' || email, 'lead:' || lead_id) as email_group,
         coalesce('phone:' || phone, 'lead:' || lead_id) as phone_group
-    from leads
+    from sharing
+    where is_sharing
 ),
 
 {% for round in range(1, rounds + 1) %}
@@ -54,6 +83,14 @@ resolved as (
         email,
         phone
     from round_{{ rounds }}
+    union all
+    select
+        lead_id,
+        lead_id as person_id,
+        email,
+        phone
+    from sharing
+    where not is_sharing
 )
 
 select * from resolved

@@ -34,12 +34,20 @@ class Signal(StrEnum):
     KEY_ACTION = "key_action"  # silence since the last key action, or none ever
     HABIT = "habit"  # silence that is long even for one who came often
     SUPPORT = "support"  # left right after a bad ticket
+    PAYMENT_FAILURE = "payment_failure"  # left right after a payment failed
+    USAGE_TREND = "usage_trend"  # came less often before falling silent
+    PLAN = "plan"  # has no paid plan
 
 
 class Shape(StrEnum):
     DECAY = "decay"  # half cold after `days`
     STEP = "step"  # cold once over `days`
     NEVER = "never"  # cold while it never happened
+    SHARE = "share"  # as cold as a share that silence does not change; `days` says nothing
+
+
+#: Signals that are a share of something and know no age; the others do.
+SHARES = frozenset({Signal.USAGE_TREND, Signal.PLAN})
 
 
 @dataclass(frozen=True)
@@ -143,7 +151,15 @@ def read_rules(folder: Path, *, older: bool = False) -> ScoreRules:
     )
     if older:
         weights += [
-            Weight(first.score_version, first.preset, signal, Shape.DECAY, 0.0, first.days, "did not exist yet")
+            Weight(
+                first.score_version,
+                first.preset,
+                signal,
+                Shape.SHARE if signal in SHARES else Shape.DECAY,
+                0.0,
+                first.days,
+                "did not exist yet",
+            )
             for first in {row.preset: row for row in reversed(weights)}.values()
             for signal in Signal
             if signal not in {row.signal for row in weights if row.preset == first.preset}
@@ -218,11 +234,16 @@ def _rows(path: Path) -> list[_Row]:
 
 
 def _weight(row: _Row) -> Weight:
+    signal, shape = Signal(row.word("signal", Signal)), Shape(row.word("shape", Shape))
+    if (shape is Shape.SHARE) != (signal in SHARES):
+        raise row.refuse(
+            f"shape {shape} does not fit signal {signal}; {', '.join(sorted(SHARES))} are of shape share, no other is"
+        )
     return Weight(
         row.whole_number("score_version", 1, 10**9),
         row.text("preset"),
-        Signal(row.word("signal", Signal)),
-        Shape(row.word("shape", Shape)),
+        signal,
+        shape,
         row.number_of("weight", 0, 100),
         row.number_of("days", 0.01, 36_500),
         row.cells["reason"],

@@ -37,7 +37,7 @@ class Fitted:
 def informed_signals(bench: ScoreBench) -> tuple[Signal, ...]:
     """The signals of which the log has events. E-mail and tickets are not in an event log unless it names them so."""
     kinds = bench.log.kinds
-    informed = [Signal.LAST_SEEN, Signal.HABIT]
+    informed = [Signal.LAST_SEEN, Signal.HABIT, Signal.USAGE_TREND]
     if kinds.log_ins:
         informed.append(Signal.LOG_IN)
     if kinds.key_actions:

@@ -1,20 +1,15 @@
-"""What a campaign file may say, word by word. The JSON schema for editors is made from these classes.
-
-To add a kind of step: a `…StepDefinition` class here with one key besides `id`, an entry in `STEP_KINDS`, its
-counterpart in `models.py`, and a line in `loader.py` that turns one into the other.
+"""What a campaign file may say, word by word; its steps are in `step_definitions.py`. The JSON schema for editors is
+made from these classes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PlainSerializer,
@@ -22,89 +17,32 @@ from pydantic import (
     Strict,
     Tag,
     WithJsonSchema,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from rekindle.campaigns.durations import PATTERN as DURATION_PATTERN
-from rekindle.campaigns.durations import format_duration, parse_duration
-from rekindle.campaigns.findings import did_you_mean
+from rekindle.campaigns.conditions import FieldCondition, yes_or_no
+from rekindle.campaigns.step_definitions import (
+    AnyExitDefinition,
+    AnyStepDefinition,
+    OfferDefinition,
+    VariantDefinition,
+    check_draw,
+)
+from rekindle.campaigns.words import Definition, Identifier, Text, WholeNumber, parsed_by, text_like, wrong
 from rekindle.timing.send_window import WEEKDAYS, LocalHours, SendWindow, UnknownTimeZone
 
-#: The type of every error raised by the validators below; its context holds `message`, `advice` and perhaps `word`.
-OWN_ERROR = "campaign"
-
-
-def wrong(message: str, advice: str, word: str = "") -> PydanticCustomError:
-    """An error in our words. `word` is the key the author wrote, if the line of the error is that key's line."""
-    return PydanticCustomError(OWN_ERROR, "{message}", {"message": message, "advice": advice, "word": word})
-
-
-def _text_like(pattern: str, what: str, example: str) -> Callable[[Any], Any]:
-    compiled = re.compile(pattern)
-
-    def check(value: Any) -> Any:
-        if isinstance(value, str) and not compiled.fullmatch(value):
-            raise wrong(f"`{value}` is not {what}", f"Write it like `{example}`.")
-        return value
-
-    return check
-
-
-def _parsed_by(parse: Callable[[str], Any], example: str) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        try:
-            return parse(value if isinstance(value, str) else str(value).lower())
-        except ValueError as error:
-            raise wrong(f"`{value}` can not be read: {error}", f"Write for example `{example}`.") from None
-
-    return check
-
-
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
-WholeNumber: TypeAlias = Annotated[int, Strict()]
-Identifier: TypeAlias = Annotated[
-    str,
-    BeforeValidator(_text_like(r"[a-z][a-z0-9_]{0,62}", "an id (lower-case letters, digits and _)", "first_email")),
-    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_]{0,62}$"}),
-]
 ActivationModel: TypeAlias = Annotated[
     str,
-    BeforeValidator(_text_like(r"sync_[a-z0-9_]+", "an activation model (they start with sync_)", "sync_cold_leads")),
+    BeforeValidator(text_like(r"sync_[a-z0-9_]+", "an activation model (they start with sync_)", "sync_cold_leads")),
     Field(json_schema_extra={"pattern": "^sync_[a-z0-9_]+$"}),
-]
-TemplateName: TypeAlias = Annotated[
-    str,
-    BeforeValidator(
-        _text_like(
-            r"[a-z0-9_][a-z0-9_-]*(\.[a-z0-9_-]+)*\.txt\.j2", "the name of a plain-text template", "probe.txt.j2"
-        )
-    ),
-]
-HtmlTemplateName: TypeAlias = Annotated[
-    str,
-    BeforeValidator(
-        _text_like(r"[a-z0-9_][a-z0-9_-]*(\.[a-z0-9_-]+)*\.html\.j2", "the name of an HTML template", "probe.html.j2")
-    ),
-]
-Duration: TypeAlias = Annotated[
-    timedelta,
-    PlainValidator(_parsed_by(parse_duration, "72h")),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["72h", "7d"]}),
 ]
 Hours: TypeAlias = Annotated[
     LocalHours,
-    PlainValidator(_parsed_by(LocalHours.parse, "08:00-20:00")),
+    PlainValidator(parsed_by(LocalHours.parse, "08:00-20:00")),
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}\\s*-\\s*[0-9]{1,2}:[0-9]{2}$"}),
 ]
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-class Definition(BaseModel):
-    """Base of all parts of a campaign file: unknown words are errors, and nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
 class AfterDays(Definition):
@@ -130,15 +68,59 @@ ReEntry: TypeAlias = Annotated[
 ]
 
 
-class EnterDefinition(Definition):
-    """Who comes in."""
+Keyword: TypeAlias = Annotated[
+    str,
+    BeforeValidator(yes_or_no),
+    BeforeValidator(text_like(r"[A-Za-z0-9]{2,20}", "one word of letters and digits", "JOIN")),
+    Field(json_schema_extra={"pattern": "^[A-Za-z0-9]{2,20}$"}),
+]
+#: Key under `enter` → what it names. Exactly one of them says where the leads come from.
+SOURCES = ("activation_model", "keyword", "opt_in", "group", "webhook")
 
-    activation_model: ActivationModel = Field(examples=["sync_cold_leads"])
+
+class EnterDefinition(Definition):
+    """Who comes in: one source, the filters that all must hold, and the rules."""
+
+    activation_model: ActivationModel | None = Field(default=None, examples=["sync_cold_leads"])
     """The dbt activation model whose rows are the leads that may enter."""
+    keyword: tuple[Keyword, ...] | None = Field(default=None, min_length=1, max_length=50, examples=[["JOIN"]])
+    """An inbound text whose first word is one of these, in whatever case."""
+    opt_in: Identifier | None = Field(default=None, examples=["newsletter"])
+    """An opt-in to this topic, confirmed or with evidence."""
+    group: Text | None = Field(default=None, examples=["vip"])
+    """Joining this group of the product (a Segment `group` call)."""
+    webhook: Text | None = Field(default=None, examples=["trial_ended"])
+    """An app event, page or screen of this name, posted to the receiver."""
+    audience: tuple[FieldCondition, ...] = ()
+    """All must hold on the day the lead would enter."""
     re_entry: ReEntry = "never"
-    """Whether a lead that left may enter again: `never`, `each_time` or `{after_days: N}`."""
+    """Whether a lead that left may enter again: `never`, `each_time` it happens anew, or `{after_days: N}`."""
     maximum_cohort_size: WholeNumber = Field(default=2000, ge=1, le=1_000_000)
     """At most so many leads enter on one day: those who crossed last first, then the coldest."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        said = [name for name in SOURCES if getattr(self, name) is not None]
+        if not said:
+            raise wrong("nobody says where the leads come from", f"Add one of: {', '.join(SOURCES)}.")
+        if len(said) > 1:
+            raise wrong(f"leads come from both `{said[0]}` and `{said[1]}`", "Make two campaigns of it.", said[1])
+        return self
+
+    @property
+    def model(self) -> str:
+        """The activation model that is read."""
+        return self.activation_model or "sync_inbound_signals"
+
+    @property
+    def signal(self) -> tuple[str, tuple[str, ...]] | None:
+        """Kind and names of the inbound signals that let a lead in; None if a model does."""
+        if self.keyword:
+            return "keyword", tuple(word.upper() for word in self.keyword)
+        for kind in ("opt_in", "group", "webhook"):
+            if name := getattr(self, kind):
+                return kind, (name,)
+        return None
 
 
 class HoldoutDefinition(Definition):
@@ -150,22 +132,60 @@ class HoldoutDefinition(Definition):
     """Draws the arms. A new salt draws new arms; never change it while the campaign runs."""
 
 
-class SendWindowDefinition(Definition):
-    """When a message may leave, in the lead's local time."""
+def _blackout(value: Any) -> Any:
+    text = str(value)
+    try:
+        first, _, last = text.partition("/")
+        dates = date.fromisoformat(first.strip()), date.fromisoformat((last or first).strip())
+    except ValueError:
+        raise wrong(f"`{text}` is no date", "Write `2027-01-01`, or `2026-12-24/2026-12-26` for a stretch.") from None
+    if dates[0] > dates[1] or (dates[1] - dates[0]).days > _LONGEST_BLACKOUT:
+        raise wrong(f"`{text}` is no stretch of days", "Write the first date before the last, within one year.")
+    return dates
 
-    # 10-20 without Sunday keeps to nearly every US state's hours for texts, which are narrower than the federal 8-21.
-    hours: tuple[Hours, ...] = Field(default=(LocalHours(10 * 60, 20 * 60),), min_length=1)
+
+def _written_dates(dates: tuple[date, date]) -> str:
+    return str(dates[0]) if dates[0] == dates[1] else f"{dates[0]}/{dates[1]}"
+
+
+_LONGEST_BLACKOUT = 366  # days
+Blackout: TypeAlias = Annotated[
+    tuple[date, date],
+    PlainValidator(_blackout),
+    PlainSerializer(_written_dates, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(/[0-9]{4}-[0-9]{2}-[0-9]{2})?$"}),
+]
+
+
+class SendWindowDefinition(Definition):
+    """When a message may leave, in the lead's local time. With neither hours nor weekdays: Tuesday to Friday from 10 to
+    11 and from 13 to 14, and Monday from 13 to 14.
+    """
+
+    hours: tuple[Hours, ...] = Field(default=(LocalHours(10 * 60, 11 * 60), LocalHours(13 * 60, 14 * 60)), min_length=1)
     """Stretches of the local day."""
-    weekdays: tuple[Weekday, ...] = Field(default=("mon", "tue", "wed", "thu", "fri", "sat"), min_length=1)
-    """Local weekdays."""
+    weekdays: tuple[Weekday, ...] = Field(default=("tue", "wed", "thu", "fri"), min_length=1)
+    """Local weekdays on which these hours hold."""
+    by_weekday: dict[Weekday, tuple[Hours, ...]] = Field(default={}, examples=[{"mon": ["13:00-14:00"]}])
+    """Other hours for single weekdays; an empty list is a day without."""
+    blackout_dates: tuple[Blackout, ...] = Field(default=(), examples=[["2026-12-24/2026-12-26", "2027-01-01"]])
+    """Local dates on which nothing leaves."""
     unknown_time_zone: UnknownTimeZone = UnknownTimeZone.HOLD
     """`hold`: do not send without evidence. `intersection`: send when it suits every zone of the lead's country."""
     wider_than_quiet_hours: Annotated[bool, Strict()] = False
     """Says that hours outside 08:00-21:00 are meant. It widens e-mail only; a text keeps to 08:00-21:00."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _not_on_monday_morning(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and not {"hours", "weekdays", "by_weekday"} & set(value):
+            return {**value, "by_weekday": {"mon": ["13:00-14:00"]}}
+        return value
+
     def as_window(self) -> SendWindow:
         weekdays = frozenset(WEEKDAYS.index(day) for day in self.weekdays)
-        return SendWindow(self.hours, weekdays, self.unknown_time_zone)
+        by_weekday = tuple((WEEKDAYS.index(day), hours) for day, hours in self.by_weekday.items())
+        return SendWindow(self.hours, weekdays, self.unknown_time_zone, by_weekday, self.blackout_dates)
 
 
 class CapsDefinition(Definition):
@@ -177,6 +197,17 @@ class CapsDefinition(Definition):
     """in any stretch of so many days."""
 
 
+class ApprovalDefinition(Definition):
+    """A run above one of these waits for a person, in Airflow's own approval task. Without a limit nothing waits."""
+
+    above_messages: WholeNumber | None = Field(default=None, ge=0, examples=[5000])
+    """Messages that may leave in one run."""
+    above_cost: Annotated[float, Strict()] | None = Field(default=None, ge=0, examples=[200.0])
+    """Cost of one run, in the money that the price of a segment is given in."""
+    above_times_usual: Annotated[float, Strict()] | None = Field(default=None, ge=1, examples=[3.0])
+    """Today's cohort over the median of the last 14 days; also when nobody enters and usually somebody does."""
+
+
 class SenderDefinition(Definition):
     """Who signs the messages."""
 
@@ -184,102 +215,6 @@ class SenderDefinition(Definition):
     """The person's name, as `sender_name` in the templates and in the From line."""
     reply_to: Text | None = None
     """Where answers go, if not to the sending address."""
-
-
-class OfferDefinition(Definition):
-    """What the lead gets for coming back."""
-
-    code: Text = Field(examples=["BACK20"])
-    """`offer_code` in the templates."""
-    description: Text = Field(examples=["20 % off your next month"])
-    """`offer_description` in the templates."""
-
-
-class StepDefinition(Definition):
-    step_id: Identifier = Field(alias="id", examples=["probe"])
-    """Names the step in tables and reports; unique within the campaign. Never rename it while leads are in flight."""
-
-
-class EmailDefinition(Definition):
-    template: TemplateName = Field(examples=["probe.txt.j2"])
-    """The plain-text body: a file in the campaign's folder of `include/templates`."""
-    subject: Text = Field(examples=["Did we get in your way?"])
-    """The subject line, itself a template."""
-    html_template: HtmlTemplateName | None = None
-    """An HTML body beside the plain text."""
-
-
-class EmailStepDefinition(StepDefinition):
-    """Sends an e-mail."""
-
-    email: EmailDefinition
-
-
-class SmsDefinition(Definition):
-    template: TemplateName = Field(examples=["nudge.txt.j2"])
-    """The text: a file in the campaign's folder of `include/templates`."""
-    max_segments: WholeNumber = Field(default=2, ge=1, le=10)
-    """The most segments it may cost; a longer text is held, not sent."""
-
-
-class SmsStepDefinition(StepDefinition):
-    """Sends a text message."""
-
-    sms: SmsDefinition
-
-
-class WaitStepDefinition(StepDefinition):
-    """Waits for signs of life, a given time after the step before."""
-
-    wait: Duration
-
-
-class EndStepDefinition(StepDefinition):
-    """Ends the entry of a lead that came all the way in silence."""
-
-    end: Literal["archived"] = Field(examples=["archived"])
-
-
-#: Key in the file → the class that reads it.
-STEP_KINDS: dict[str, type[StepDefinition]] = {
-    "email": EmailStepDefinition,
-    "sms": SmsStepDefinition,
-    "wait": WaitStepDefinition,
-    "end": EndStepDefinition,
-}
-
-
-def _step_tag(value: Any) -> str | None:
-    if isinstance(value, Mapping):
-        return next((f"{kind} step" for kind in STEP_KINDS if kind in value), None)
-    return next((f"{kind} step" for kind, cls in STEP_KINDS.items() if isinstance(value, cls)), None)
-
-
-def _one_kind(value: Any) -> Any:
-    """A step says one thing; a step that says none or several is explained here, in better words than a union's."""
-    if isinstance(value, StepDefinition):
-        return value
-    if not isinstance(value, Mapping):
-        raise wrong("a step must be a mapping", "Write for example `- id: listen` and under it `wait: 72h`.")
-    kinds = [kind for kind in STEP_KINDS if kind in value]
-    if len(kinds) > 1:
-        raise wrong(f"one step says both `{kinds[0]}` and `{kinds[1]}`", "Make two steps of it, each with its own id.")
-    if not kinds:
-        word = next((str(key) for key in value if key != "id"), "")
-        if word:
-            raise wrong(f"`{word}` is not a kind of step", did_you_mean(word, STEP_KINDS), word)
-        raise wrong("the step does nothing", f"Add one of: {', '.join(STEP_KINDS)}.")
-    return value
-
-
-AnyStepDefinition: TypeAlias = Annotated[
-    Annotated[EmailStepDefinition, Tag("email step")]
-    | Annotated[SmsStepDefinition, Tag("sms step")]
-    | Annotated[WaitStepDefinition, Tag("wait step")]
-    | Annotated[EndStepDefinition, Tag("end step")],
-    Discriminator(_step_tag),
-    BeforeValidator(_one_kind),
-]
 
 
 class CampaignDefinition(Definition):
@@ -303,11 +238,24 @@ class CampaignDefinition(Definition):
     caps: CapsDefinition = CapsDefinition()
     priority: WholeNumber = Field(default=50, ge=0, le=100)
     """Between campaigns that want the same lead at the same time, the higher number wins."""
+    approval: ApprovalDefinition = ApprovalDefinition()
     sender: SenderDefinition = Field(examples=[{"name": "Mara"}])
-    offer: OfferDefinition | None = None
+    variants: tuple[VariantDefinition, ...] = ()
+    """Ways to say it all, drawn when a lead enters, once per household."""
+    offers: tuple[OfferDefinition, ...] = ()
+    """What the messages may offer; a message step names one of them."""
+    exits: tuple[AnyExitDefinition, ...] = ()
+    """What ends an entry beside what always does; looked at in every run and once more before a message leaves."""
+    moves: dict[Identifier, Identifier] | None = None
+    """Old step → new step: leads in flight leave their version for this one. Without this word they stay on theirs."""
     steps: tuple[AnyStepDefinition, ...] = Field(min_length=1, examples=[[{"id": "archive", "end": "archived"}]])
-    """The journey, in order. It ends with an `end` step."""
+    """The journey, in order. Every way through it ends with an `end` step."""
+
+    @model_validator(mode="after")
+    def _variants_can_be_drawn(self) -> Self:
+        check_draw(self.variants, "variants")
+        return self
 
 
 #: Words that change nothing a lead meets: they do not make a new version of the journey.
-DESCRIPTIVE_WORDS = frozenset({"name", "description", "owner", "key_action"})
+DESCRIPTIVE_WORDS = frozenset({"name", "description", "owner", "key_action", "moves", "approval"})

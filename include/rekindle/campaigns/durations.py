@@ -24,6 +24,17 @@ def parse_duration(text: str) -> timedelta:
     return count * unit
 
 
+def parse_signed_duration(text: str) -> timedelta:
+    """Read `-3d`, `3d` or `+3d`; raises `ValueError` saying what is wrong with it."""
+    sign = -1 if text.strip().startswith("-") else 1
+    return sign * parse_duration(text.strip().removeprefix("-").removeprefix("+"))
+
+
+def format_signed_duration(duration: timedelta) -> str:
+    """The one spelling of a duration with a sign."""
+    return f"-{format_duration(-duration)}" if duration < timedelta() else format_duration(duration)
+
+
 def format_duration(duration: timedelta) -> str:
     """The one spelling of a duration: 72h and 3d are both `3d`."""
     unit = next(unit for unit in ("d", "h", "m") if not duration % _UNITS[unit])

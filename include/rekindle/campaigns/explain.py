@@ -9,8 +9,9 @@ import yaml
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from rekindle.campaigns.definition import OWN_ERROR, CampaignDefinition
+from rekindle.campaigns.definition import CampaignDefinition
 from rekindle.campaigns.findings import Finding, Level, did_you_mean
+from rekindle.campaigns.words import OWN_ERROR
 from rekindle.campaigns.yaml_document import YamlDocument
 
 _MUST_BE = {
@@ -68,15 +69,17 @@ def _finding(detail: ErrorDetails, document: YamlDocument) -> Finding:
 
 
 def _place(location: Sequence[str | int], document: YamlDocument) -> str:
-    """The place in words: `subject` of `email` of step `probe`."""
+    """The place in words: `subject` of `email` of step `probe`. Of steps inside steps, the innermost is named."""
     parts: list[str] = []
     content: Any = document.content
     for part in location:
         if isinstance(part, int) and isinstance(content, (list, tuple)) and part < len(content):
             content = content[part]
             step = content.get("id") if isinstance(content, dict) else None
-            if parts == ["`steps`"]:
+            if isinstance(step, str) or parts == ["`steps`"]:
                 parts = [f"step `{step}`" if isinstance(step, str) else f"step number {part + 1}"]
+            elif parts and parts[-1] in ("`branch`", "`split`", "`exits`", "`offers`", "`variants`"):
+                parts.append(f"number {part + 1}")
         elif isinstance(content, dict) and (part in content or part == location[-1]) and " " not in str(part):
             content = content.get(part)
             parts.append(f"`{part}`")

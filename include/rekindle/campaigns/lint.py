@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import csv
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
+from rekindle.campaigns.conditions import EventCondition, SegmentCondition
 from rekindle.campaigns.durations import format_duration
-from rekindle.campaigns.findings import Finding, InvalidCampaign, Level
+from rekindle.campaigns.findings import Finding, InvalidCampaign, Level, did_you_mean
 from rekindle.campaigns.lint_messages import lint_message
+from rekindle.campaigns.lint_paths import judge_paths
 from rekindle.campaigns.loader import campaign_files, load_with_source
-from rekindle.campaigns.models import Campaign, EmailStep, EndStep, SmsStep, WaitStep
+from rekindle.campaigns.models import BranchStep, Campaign, SmsStep, WaitForStep
+from rekindle.campaigns.step_definitions import EventExitDefinition
 from rekindle.campaigns.yaml_document import YamlDocument
+from rekindle.project import project_root
 from rekindle.timing.send_window import QUIET_HOURS_COMPLEMENT
-from rekindle.vocabulary import Channel
+from rekindle.vocabulary import Channel, Segment
+
+#: Activation models that offer nobody to a campaign.
+_NOT_OFFERING = frozenset(
+    {"sync_lead_contacts", "sync_life_signs", "sync_lead_context", "sync_named_events", "sync_inbound_signals"}
+)
+#: How alike two event names are when one of them is a slip of the pen.
+_SLIP = 0.85
 
 
-def lint_campaigns(folder: Path, templates_root: Path) -> list[Finding]:
-    """Everything there is to say about the campaigns of a folder, in file and line order."""
+@dataclass(frozen=True)
+class KnownNames:
+    """What the dbt project and its seeds know; empty: nothing is known, so nothing is wrong."""
+
+    activation_models: tuple[str, ...] = ()
+    events: frozenset[str] = frozenset()
+
+
+@cache
+def known_names(dbt_project: Path) -> KnownNames:
+    """The names a dbt project knows: its activation models, and the events its rules are about."""
+    models = {path.stem for path in (dbt_project / "models").glob("*/sync_*.sql")}
+    seed = dbt_project / "seeds" / "rule_events.csv"
+    events: frozenset[str] = frozenset()
+    if seed.is_file():
+        with seed.open(newline="", encoding="utf-8") as file:
+            events = frozenset(row["event_type"] for row in csv.DictReader(file))
+    return KnownNames(tuple(sorted(models - _NOT_OFFERING)), events)
+
+
+def lint_campaigns(folder: Path, templates_root: Path, names: KnownNames | None = None) -> list[Finding]:
+    """Everything there is to say about the campaigns of a folder, in file and line order.
+
+    `names` are by default those of this project's models.
+    """
+    names = names or known_names(project_root() / "dbt_project")
     findings: set[Finding] = set()
     for path in campaign_files(folder):
         try:
@@ -26,18 +64,57 @@ def lint_campaigns(folder: Path, templates_root: Path) -> list[Finding]:
         except InvalidCampaign as error:
             findings.update(error.findings)
         else:
-            findings.update(lint_campaign(campaign, document, templates_root))
+            findings.update(lint_campaign(campaign, document, templates_root, names))
     return sorted(findings)
 
 
-def lint_campaign(campaign: Campaign, document: YamlDocument, templates_root: Path) -> Iterator[Finding]:
+def lint_campaign(
+    campaign: Campaign, document: YamlDocument, templates_root: Path, names: KnownNames
+) -> Iterator[Finding]:
     """The findings of one campaign that loads."""
+    yield from _judge_names(campaign, document, names)
     yield from _judge_window(campaign, document)
-    yield from _judge_path(campaign, document)
-    yield from _judge_caps(campaign, document)
-    for number, step in enumerate(campaign.steps):
-        if isinstance(step, (EmailStep, SmsStep)):
-            yield from lint_message(campaign, step, number, document, templates_root / campaign.campaign_id)
+    yield from _judge_offers(campaign, document)
+    yield from judge_paths(campaign, document)
+    for step in campaign.message_steps:
+        yield from lint_message(campaign, step, document, templates_root / campaign.campaign_id)
+
+
+def _judge_names(campaign: Campaign, document: YamlDocument, names: KnownNames) -> Iterator[Finding]:
+    """Words that must mean something elsewhere: models, segments, events."""
+    model = campaign.enter.activation_model
+    if model and names.activation_models and model not in names.activation_models:
+        line = document.line_of(["enter", "activation_model"])
+        message = f"dbt has no activation model `{model}`, so nobody would ever enter"
+        yield Finding(document.file, line, Level.ERROR, message, did_you_mean(model, names.activation_models))
+    segments = [str(segment) for segment in Segment]
+    for step in campaign.steps:
+        place = campaign.places[step.step_id]
+        if isinstance(step, WaitForStep):
+            yield from _judge_event(step.event, document, [*place, "wait_for", "event"], names)
+        for number, (_, condition) in enumerate(step.cases if isinstance(step, BranchStep) else ()):
+            where = [*place, "branch", number, "when"]
+            if isinstance(condition, EventCondition):
+                yield from _judge_event(condition.event, document, [*where, "event"], names)
+            elif isinstance(condition, SegmentCondition) and condition.segment not in segments:
+                line = document.line_of([*where, "segment"])
+                message = f"no lead is in a segment `{condition.segment}`"
+                yield Finding(document.file, line, Level.ERROR, message, did_you_mean(condition.segment, segments))
+    for number, way_out in enumerate(campaign.exits):
+        if isinstance(way_out, EventExitDefinition):
+            yield from _judge_event(way_out.event, document, ["exits", number, "event"], names)
+
+
+def _judge_event(
+    event: str, document: YamlDocument, where: Sequence[str | int], names: KnownNames
+) -> Iterator[Finding]:
+    """Events are the company's own, so an unknown name is no error; one letter off a known one is hardly meant."""
+    if event.strip().lower() in names.events:
+        return
+    for near in difflib.get_close_matches(event.strip().lower(), sorted(names.events), n=1, cutoff=_SLIP):
+        message = f"no rule knows the event `{event}`, but one knows `{near}`"
+        advice = f"Did you mean `{near}`? If not, add yours to dbt_project/seeds/rule_events.csv."
+        yield Finding(document.file, document.line_of(where), Level.WARNING, message, advice)
 
 
 def _judge_window(campaign: Campaign, document: YamlDocument) -> Iterator[Finding]:
@@ -45,7 +122,7 @@ def _judge_window(campaign: Campaign, document: YamlDocument) -> Iterator[Findin
     line = document.line_of(["send_window", "hours"])
     window = campaign.send_window
     inside = window.within(QUIET_HOURS_COMPLEMENT)
-    if inside.hours != window.hours and not campaign.definition.send_window.wider_than_quiet_hours:
+    if inside != window and not campaign.definition.send_window.wider_than_quiet_hours:
         message = f"the send window reaches beyond {QUIET_HOURS_COMPLEMENT} local time"
         advice = "Narrow it, or say `wider_than_quiet_hours: true` if it is meant (texts keep to those hours anyway)."
         yield Finding(document.file, line, Level.ERROR, message, advice)
@@ -54,43 +131,27 @@ def _judge_window(campaign: Campaign, document: YamlDocument) -> Iterator[Findin
         yield Finding(document.file, line, Level.ERROR, "no text can ever leave in these hours", advice)
 
 
-def _judge_path(campaign: Campaign, document: YamlDocument) -> Iterator[Finding]:
-    """Whether every message is listened to, and the campaign is measured for as long as it runs."""
-    if not campaign.message_steps:
-        line = document.line_of(["steps"])
-        yield Finding(document.file, line, Level.ERROR, "the campaign sends nothing", "Add an `email` or `sms` step.")
-    for number, (step, following) in enumerate(itertools.pairwise(campaign.steps)):
-        if isinstance(step, (EmailStep, SmsStep)) and not isinstance(following, WaitStep):
-            what = "ends" if isinstance(following, EndStep) else "writes again"
-            message = f"after step `{step.step_id}` the journey {what} without waiting for an answer"
-            line = document.line_of(["steps", number])
-            yield Finding(document.file, line, Level.WARNING, message, "Add a `wait` step after it.")
-    length = sum((step.duration for step in campaign.steps if isinstance(step, WaitStep)), timedelta())
-    if length > timedelta(days=campaign.attribution_window_days):
-        line = document.line_of(["attribution_window_days"])
-        message = (
-            f"the journey takes {format_duration(length)}, longer than the attribution window "
-            f"of {campaign.attribution_window_days} days"
-        )
-        yield Finding(document.file, line, Level.WARNING, message, "Returns after it are not counted: widen it.")
+def _judge_offers(campaign: Campaign, document: YamlDocument) -> Iterator[Finding]:
+    """Offers that nobody makes, and those that may be over when the message leaves."""
+    made = {step.offer.name for step in campaign.message_steps if step.offer}
+    for number, offer in enumerate(campaign.offers):
+        if offer.name not in made:
+            line = document.line_of(["offers", number])
+            message = f"no step makes the offer `{offer.name}`"
+            advice = f"Add `offer: {offer.name}` to a message step, or remove the offer."
+            yield Finding(document.file, line, Level.WARNING, message, advice)
+    for step in campaign.message_steps:
+        longest = _longest_opening(campaign, step.channel)
+        if step.offer and step.offer.valid_for and step.offer.valid_for <= longest:
+            line = document.line_of(["offers", campaign.offers.index(step.offer), "valid_for"])
+            message = (
+                f"the offer `{step.offer.name}` ends {format_duration(step.offer.valid_for)} after step"
+                f" `{step.step_id}` is planned, and that may leave as late as {format_duration(longest)} after"
+            )
+            yield Finding(document.file, line, Level.ERROR, message, "Let it be valid for longer.")
 
 
-def _judge_caps(campaign: Campaign, document: YamlDocument) -> Iterator[Finding]:
-    """Whether the campaign's own caps let its own messages through."""
-    caps = campaign.caps
-    stretch = timedelta(days=caps.per_days)
-    sent_after: list[timedelta] = []
-    elapsed = timedelta()
-    for number, step in enumerate(campaign.steps):
-        if isinstance(step, WaitStep):
-            elapsed += step.duration
-        elif isinstance(step, (EmailStep, SmsStep)):
-            sent_after.append(elapsed)
-            if sum(elapsed - each < stretch for each in sent_after) > caps.messages:
-                line = document.line_of(["steps", number])
-                message = (
-                    f"step `{step.step_id}` would be message {caps.messages + 1} within {caps.per_days} days, "
-                    f"and the caps allow {caps.messages}"
-                )
-                advice = "It would be deferred for every lead: wait longer before it, or raise `caps`."
-                yield Finding(document.file, line, Level.WARNING, message, advice)
+def _longest_opening(campaign: Campaign, channel: Channel) -> timedelta:
+    """How late after it was planned a message may leave: the longest stretch in which its window is open."""
+    minutes = [hours.closes - hours.opens for hours in campaign.window_for(channel).hours]
+    return timedelta(minutes=max(minutes, default=0))

@@ -6,14 +6,14 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from rekindle.campaigns.findings import Finding, Level, did_you_mean
-from rekindle.campaigns.models import Campaign, EmailStep, MessageStep, MessageTemplate, SmsStep
+from rekindle.campaigns.models import AskStep, Campaign, EmailStep, MessageStep, MessageTemplate, SmsStep
 from rekindle.campaigns.yaml_document import YamlDocument
 from rekindle.rendering.context import Company, message_context
-from rekindle.rendering.fields import LONGEST_TRACKED_LINK, MERGE_FIELDS
+from rekindle.rendering.fields import LONGEST_TRACKED_LINK, MERGE_FIELDS, MergeField
 from rekindle.rendering.render import (
     MissingMergeField,
     RenderedEmail,
@@ -45,10 +45,19 @@ GENERIC_PHRASES = (
     "come back to us",
     "act now",
     "don't miss out",
+    "limited time only",
+    "exclusive offer",
+    "great news",
+    "we have exciting news",
+    "we noticed you haven't",
+    "where have you been",
+    "your account misses you",
+    "click here",
+    "check out our",
     "last chance",
 )
 
-_MOST_FIELDS_VARIED = 6  # 2 ** 6 renderings of one message
+_MOST_FIELDS_VARIED = 4  # 2 ** 5 renderings of one message, with the others together
 _UNLIMITED_SEGMENTS = 1000  # so that the worst case can be counted instead of refused
 _LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"']+", re.IGNORECASE)
 _STOP = re.compile(r"\bSTOP\b")
@@ -58,15 +67,25 @@ _FALSE_ANSWER = re.compile(r"\s*(re|aw|fw|fwd)\s*:", re.IGNORECASE)
 _TRACKED = "https://tracked.invalid/c/".ljust(LONGEST_TRACKED_LINK, "t")
 _UNSUBSCRIBE = "https://unsubscribe.invalid/u/token"
 _PREFERENCES = "https://preferences.invalid/p/token"
+_CONFIRM = "https://confirm.invalid/confirm/token"
 _COMPANY = Company("C" * MERGE_FIELDS["company_name"].longest, "Postal Address of the Company")
 
-#: The longest a lead's values get: letters in a name; elsewhere the characters that cost two septets.
+_OFFER_ENDS_AT = datetime(2026, 9, 30, 12, tzinfo=UTC)
+#: September is the longest month, as "30 September 2026".
+_LONG_DATE = date(2026, 9, 30)
+
+
+def _awkward(field: MergeField) -> object:
+    """The longest a lead's value gets: letters in a name; elsewhere the characters that cost two septets."""
+    if isinstance(field.sample, date):
+        return _LONG_DATE
+    if isinstance(field.sample, float):
+        return 100.0
+    return ("W" if field.name in ("first_name", "country") else "[") * field.longest
+
+
 _AWKWARD_LEAD: Mapping[str, object] = {
-    "first_name": "W" * MERGE_FIELDS["first_name"].longest,
-    "plan": "[" * MERGE_FIELDS["plan"].longest,
-    "last_key_action_on": date(2026, 9, 30),
-    "locale": "[" * MERGE_FIELDS["locale"].longest,
-    "country": "WW",
+    field.name: _awkward(field) for field in MERGE_FIELDS.values() if not field.is_always_there
 }
 
 
@@ -88,30 +107,30 @@ class _Part:
 
 
 def lint_message(
-    campaign: Campaign, step: MessageStep, number: int, document: YamlDocument, template_folder: Path
+    campaign: Campaign, step: MessageStep, document: YamlDocument, template_folder: Path
 ) -> Iterator[Finding]:
     """Everything there is to say about one message."""
     body = _Part(step.template, str(template_folder / step.template.name))
     parts = [body]
     if isinstance(step, EmailStep):
-        line = document.line_of(["steps", number, "email", "subject"])
+        line = document.line_of([*campaign.places[step.step_id], "email", "subject"])
         subject = _Part(MessageTemplate("subject", step.subject), document.file, line)
         parts.append(subject)
         if step.html_template:
             parts.append(_Part(step.html_template, str(template_folder / step.html_template.name)))
 
     uses = [(part, use) for part in parts for use in field_uses(part.template)]
-    of_fields = list(_judge_fields(campaign, uses))
+    of_fields = list(_judge_fields(step, uses))
     yield from of_fields
     yield from _judge_copy(parts, {use.name for _, use in uses})
 
     try:
         if isinstance(step, EmailStep):
-            emails = [render_email(step, lead) for lead in _awkward_leads(campaign, uses)]
+            emails = [render_email(step, lead) for lead in _awkward_leads(campaign, step, uses)]
             yield from _judge_email(parts, emails)
         else:
             unlimited = replace(step, max_segments=_UNLIMITED_SEGMENTS)
-            texts = [render_sms(unlimited, lead) for lead in _awkward_leads(campaign, uses)]
+            texts = [render_sms(unlimited, lead) for lead in _awkward_leads(campaign, step, uses)]
             yield from _judge_sms(body, step, texts)
     except MissingMergeField as error:
         if not of_fields:
@@ -120,37 +139,56 @@ def lint_message(
         yield body.finding(1, f"the message can not be rendered: {error}", "Correct the template.")
 
 
-def _awkward_leads(campaign: Campaign, uses: Sequence[tuple[_Part, FieldUse]]) -> Iterator[dict[str, object]]:
-    """Leads with the longest value or none in each field the message uses, in every combination."""
-    used = {use.name for _, use in uses}
-    varied = sorted(name for name in _AWKWARD_LEAD if name in used)[:_MOST_FIELDS_VARIED]
-    for there in itertools.product((True, False), repeat=len(varied)):
-        absent = {name for name, is_there in zip(varied, there, strict=True) if not is_there}
+def _awkward_leads(
+    campaign: Campaign, step: MessageStep, uses: Sequence[tuple[_Part, FieldUse]]
+) -> Iterator[dict[str, object]]:
+    """Leads with the longest value or none in each field the message uses, in every combination; of many fields, the
+    others are all there or all missing. What holds the message when it is missing is always there.
+    """
+    used = {use.name for _, use in uses} & _AWKWARD_LEAD.keys()
+    held = {use.name for _, use in uses if use.holds}
+    varied = sorted(used - held)
+    each, together = varied[:_MOST_FIELDS_VARIED], varied[_MOST_FIELDS_VARIED:]
+    for there in itertools.product((True, False), repeat=len(each) + bool(together)):
+        absent = {name for name, is_there in zip(each, there, strict=False) if not is_there}
+        absent |= set(together) if together and not there[-1] else set()
         lead = {name: value for name, value in _AWKWARD_LEAD.items() if name not in absent}
         yield message_context(
             campaign,
-            lead,
+            lead | {"offer_ends_at": _OFFER_ENDS_AT},
             _COMPANY,
             tracked_link=_TRACKED,
             unsubscribe_link=_UNSUBSCRIBE,
             preferences_link=_PREFERENCES,
+            confirm_link=_CONFIRM,
+            offer=step.offer,
         )
 
 
-def _judge_fields(campaign: Campaign, uses: Sequence[tuple[_Part, FieldUse]]) -> Iterator[Finding]:
+def _judge_fields(step: MessageStep, uses: Sequence[tuple[_Part, FieldUse]]) -> Iterator[Finding]:
     """Merge fields that do not exist, or that some leads do not have."""
-    has_offer = campaign.offer is not None
-    known = [field.name for field in MERGE_FIELDS.values() if has_offer or not field.needs_offer]
+    has_end = bool(step.offer and step.offer.valid_for)
+    known = [
+        field.name
+        for field in MERGE_FIELDS.values()
+        if (step.offer or not field.needs_offer) and (has_end or not field.needs_end)
+    ]
     for part, use in uses:
         field = MERGE_FIELDS.get(use.name)
         if field is None:
             yield part.finding(use.line, f"there is no merge field `{use.name}`", did_you_mean(use.name, known))
-        elif field.needs_offer and not has_offer:
-            message = f"`{use.name}` needs an offer, and the campaign has none"
-            yield part.finding(use.line, message, "Add `offer:` to the campaign.")
-        elif not field.is_always_there and not use.has_fallback:
+        elif field.needs_offer and not step.offer:
+            message = f"`{use.name}` needs an offer, and step `{step.step_id}` makes none"
+            yield part.finding(use.line, message, "Name one of the campaign's `offers` in the step: `offer: first`.")
+        elif field.needs_end and not has_end:
+            message = f"`{use.name}` needs an offer that ends, and the one of step `{step.step_id}` does not"
+            yield part.finding(use.line, message, "Give the offer `valid_for: 48h`, or leave the date out.")
+        elif not field.is_always_there and not use.has_fallback and not use.holds:
             message = f"`{use.name}` is missing for some leads and has no fallback"
-            advice = f"Write `{{{{ {use.name} | default('…') }}}}`, or put it into `{{% if {use.name} is defined %}}`."
+            advice = (
+                f"Write `{{{{ {use.name} | default('…') }}}}`, put it into `{{% if {use.name} is defined %}}`, or hold"
+                f" the message without it: `{{{{ {use.name} | required }}}}`."
+            )
             yield part.finding(use.line, message, advice)
 
 
@@ -161,12 +199,15 @@ def _judge_copy(parts: Sequence[_Part], used: set[str]) -> Iterator[Finding]:
         for phrase in GENERIC_PHRASES:
             if phrase in said:
                 message = f"“{phrase}” is what everybody writes"
-                advice = "Say what this lead did or asked for (`last_key_action_on`, `plan`), or ask something."
+                advice = "Say what this lead did or asked for (`last_key_action_on`, `cart_item`), or ask something."
                 yield part.finding(part.line_with(phrase), message, advice, Level.WARNING)
     personal = {name for name in used if name in MERGE_FIELDS and MERGE_FIELDS[name].is_personal}
-    if personal <= {"first_name"}:
+    # who confirms an address is not known yet, and asked for this very message
+    if personal <= {"first_name"} and "confirm_link" not in used:
         message = "nothing in the message is about this lead" + (" but the first name" if personal else "")
-        others = ", ".join(f"`{field.name}`" for field in MERGE_FIELDS.values() if field.is_personal)
+        others = ", ".join(
+            f"`{one.name}`" for one in MERGE_FIELDS.values() if one.is_personal and one.name != "first_name"
+        )
         yield parts[0].finding(1, message, f"Use another personal field: {others}.", Level.WARNING)
 
 
@@ -184,7 +225,7 @@ def _judge_email(parts: Sequence[_Part], emails: Sequence[RenderedEmail]) -> Ite
 
 
 def _judge_email_body(part: _Part, bodies: Sequence[str]) -> Iterator[Finding]:
-    yield from _judge_links(part, bodies, at_least=1)
+    yield from _judge_links(part, bodies)
     if any(_UNSUBSCRIBE not in body for body in bodies):
         advice = "Add a line such as `Stop it here: {{ unsubscribe_link }}`."
         yield part.finding(1, "an e-mail must show how to unsubscribe", advice)
@@ -195,7 +236,7 @@ def _judge_email_body(part: _Part, bodies: Sequence[str]) -> Iterator[Finding]:
 
 def _judge_sms(part: _Part, step: SmsStep, texts: Sequence[RenderedSms]) -> Iterator[Finding]:
     """What the text costs at worst, who it is from, and how to stop it."""
-    yield from _judge_links(part, [text.body for text in texts], at_least=0)
+    yield from _judge_links(part, [text.body for text in texts], is_question=isinstance(step, AskStep))
     if any(not _STOP.search(text.body) for text in texts):
         yield part.finding(1, "a text must say how to stop it", "Add `Reply STOP to opt out`.")
     if any(_COMPANY.name not in text.body for text in texts):
@@ -220,19 +261,26 @@ def _judge_sms(part: _Part, step: SmsStep, texts: Sequence[RenderedSms]) -> Iter
 
 
 def _without_our_links(body: str) -> str:
-    for link in (_TRACKED, _UNSUBSCRIBE, _PREFERENCES):
+    for link in (_TRACKED, _UNSUBSCRIBE, _PREFERENCES, _CONFIRM):
         body = body.replace(link, " ")
     return body
 
 
-def _judge_links(part: _Part, bodies: Sequence[str], *, at_least: int) -> Iterator[Finding]:
-    """One tracked link is the one call to action; any other link is not counted, and in a text it is filtered."""
-    counts = [body.count(_TRACKED) for body in bodies]
-    if min(counts) < at_least:
+def _judge_links(part: _Part, bodies: Sequence[str], *, is_question: bool = False) -> Iterator[Finding]:
+    """One call to action: a tracked link, a link that confirms, a question, or else the preference page.
+
+    Any other link is not counted, and in a text it is filtered.
+    """
+    calls = [body.count(_TRACKED) + body.count(_CONFIRM) + is_question for body in bodies]
+    if any(not count and _PREFERENCES not in body for count, body in zip(calls, bodies, strict=True)):
         yield part.finding(1, "there is no call to action", "Add `{{ tracked_link }}` once.")
-    if max(counts) > 1:
-        message = f"there are {max(counts)} tracked links; a reader can answer one call to action"
-        yield part.finding(part.line_with("tracked_link"), message, "Keep one `{{ tracked_link }}`.")
+    if max(calls) > 1:
+        if is_question:
+            message, advice = "a question and a link are two calls to action", "Leave the link out of the question."
+        else:
+            message = f"there are {max(calls)} tracked links; a reader can answer one call to action"
+            advice = "Keep one `{{ tracked_link }}`."
+        yield part.finding(part.line_with("_link }}"), message, advice)
     others = {link for body in bodies for link in _LINK.findall(_without_our_links(body))}
     for link in sorted(others):
         message = f"the link {link} is not tracked, so a click on it is not a sign of life"

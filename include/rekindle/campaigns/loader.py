@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rekindle.campaigns.definition import (
-    CampaignDefinition,
-    EmailStepDefinition,
-    EndStepDefinition,
-    SmsStepDefinition,
-    StepDefinition,
-    WaitStepDefinition,
-)
+from rekindle.campaigns.definition import CampaignDefinition
 from rekindle.campaigns.explain import explain
 from rekindle.campaigns.findings import Finding, InvalidCampaign, Level, did_you_mean
-from rekindle.campaigns.models import Campaign, EmailStep, EndStep, MessageTemplate, SmsStep, Step, WaitStep
+from rekindle.campaigns.journey_checks import check_journey, check_references
+from rekindle.campaigns.journey_graph import build_graph, raw_steps
+from rekindle.campaigns.models import Campaign, MessageTemplate
 from rekindle.campaigns.yaml_document import YamlDocument, read_document
 from rekindle.rendering.render import TemplateFailed, parse_template
-from rekindle.vocabulary import Exit
 
 _CAMPAIGN_ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _TEMPLATE_KEYS = ("template", "html_template")
@@ -42,11 +36,12 @@ def load_with_source(path: Path, templates_root: Path) -> tuple[Campaign, YamlDo
     """As `load_campaign`, with the lines of the file for those who have more to say about it."""
     document = read_document(path)
     templates = _Templates(templates_root / path.stem, document)
-    findings = [*_check_file_name(path), *_check_journey(document), *templates.read_all()]
+    findings = [*_check_file_name(path), *check_journey(document), *templates.read_all()]
     try:
         definition = CampaignDefinition.model_validate(document.content)
     except ValidationError as error:
         raise InvalidCampaign([*findings, *explain(error, document)]) from None
+    findings += [] if findings else check_references(definition, document)
     if findings:
         raise InvalidCampaign(findings)
     return _assemble(path.stem, definition, templates.found, str(path)), document
@@ -76,43 +71,41 @@ def campaign_files(folder: Path) -> list[Path]:
     return sorted(path for path in files if not path.name.startswith("."))
 
 
-def restore_campaign(campaign_id: str, definition_json: str) -> Campaign:
-    """A version as it was stored in `campaign_versions.definition`, for the leads that are still on it."""
+def restore_campaign(campaign_id: str, definition_json: str, journey_version: str = "") -> Campaign:
+    """A version as it was stored in `campaign_versions.definition`, for the leads that are still on it.
+
+    It keeps the `journey_version` it is stored under; without one it is hashed anew.
+    """
     stored = json.loads(definition_json)
     templates = {name: MessageTemplate(name, source) for name, source in stored["templates"].items()}
-    return _assemble(campaign_id, CampaignDefinition.model_validate(stored["definition"]), templates, "")
+    definition = CampaignDefinition.model_validate(_in_todays_words(stored["definition"]))
+    return _assemble(campaign_id, definition, templates, stored_version=journey_version)
+
+
+def _in_todays_words(stored: dict[str, Any]) -> dict[str, Any]:
+    """A campaign used to have one offer without a name, which all of its messages made."""
+    if "offer" not in stored:
+        return stored
+    offer = stored["offer"]
+    words = {word: value for word, value in stored.items() if word != "offer"}
+    if offer is None:
+        return words
+    named = [
+        step | {kind: step[kind] | {"offer": "offer"} for kind in ("email", "sms") if kind in step}
+        for step in words["steps"]
+    ]
+    return words | {"offers": [{"name": "offer", **offer}], "steps": named}
 
 
 def _assemble(
-    campaign_id: str, definition: CampaignDefinition, templates: Mapping[str, MessageTemplate], source_file: str
+    campaign_id: str,
+    definition: CampaignDefinition,
+    templates: Mapping[str, MessageTemplate],
+    source_file: str = "",
+    stored_version: str = "",
 ) -> Campaign:
-    steps = tuple(_STEP_MAKERS[type(step)](step, templates) for step in definition.steps)
-    return Campaign(campaign_id, definition, steps, source_file)
-
-
-def _email_step(step: EmailStepDefinition, templates: Mapping[str, MessageTemplate]) -> Step:
-    html = templates[step.email.html_template] if step.email.html_template else None
-    return EmailStep(step.step_id, templates[step.email.template], step.email.subject, html)
-
-
-def _sms_step(step: SmsStepDefinition, templates: Mapping[str, MessageTemplate]) -> Step:
-    return SmsStep(step.step_id, templates[step.sms.template], step.sms.max_segments)
-
-
-def _wait_step(step: WaitStepDefinition, _: Mapping[str, MessageTemplate]) -> Step:
-    return WaitStep(step.step_id, step.wait)
-
-
-def _end_step(step: EndStepDefinition, _: Mapping[str, MessageTemplate]) -> Step:
-    return EndStep(step.step_id, Exit(step.end))
-
-
-_STEP_MAKERS: dict[type[StepDefinition], Callable[[Any, Mapping[str, MessageTemplate]], Step]] = {
-    EmailStepDefinition: _email_step,
-    SmsStepDefinition: _sms_step,
-    WaitStepDefinition: _wait_step,
-    EndStepDefinition: _end_step,
-}
+    graph = build_graph(definition, templates)
+    return Campaign(campaign_id, definition, graph.steps, graph.ways, source_file, graph.places, stored_version)
 
 
 def _check_file_name(path: Path) -> Iterator[Finding]:
@@ -123,29 +116,6 @@ def _check_file_name(path: Path) -> Iterator[Finding]:
         advice = "Rename it, for example to cold_lead_reengagement.yaml."
         message = f"the file name `{path.stem}` is the campaign's id and must be lower-case letters, digits and _"
         yield _error(str(path), 1, message, advice)
-
-
-def _check_journey(document: YamlDocument) -> Iterator[Finding]:
-    """What is wrong between steps. Reads the raw file, so that it is said together with what is wrong inside."""
-    steps = document.content.get("steps")
-    if not isinstance(steps, list) or not steps:
-        return
-    first_line: dict[str, int] = {}
-    for number, step in enumerate(steps):
-        line = document.line_of(["steps", number])
-        step_id = step.get("id") if isinstance(step, dict) else None
-        if isinstance(step_id, str):
-            if step_id in first_line:
-                message = f"two steps have the id `{step_id}` (the other is in line {first_line[step_id]})"
-                yield _error(document.file, line, message, "Give one of them another id.")
-            first_line.setdefault(step_id, line)
-        if isinstance(step, dict) and "end" in step and number < len(steps) - 1:
-            message = f"nothing comes after the end, but there are {len(steps) - 1 - number} more steps"
-            yield _error(document.file, line, message, "Move the end to the end, or remove what follows.")
-    if not (isinstance(steps[-1], dict) and "end" in steps[-1]):
-        line = document.line_of(["steps", len(steps) - 1])
-        advice = "Add a last step: `- id: archive` and under it `end: archived`."
-        yield _error(document.file, line, "the journey does not end", advice)
 
 
 @dataclass
@@ -188,13 +158,15 @@ class _Templates:
                 yield _error(str(path), error.line, message, "Correct this line.")
 
     def _values(self, keys: Sequence[str]) -> Iterator[tuple[Sequence[str | int], str]]:
-        steps = self.document.content.get("steps")
-        for number, step in enumerate(steps if isinstance(steps, list) else []):
-            for kind, detail in step.items() if isinstance(step, dict) else []:
+        for place, step in raw_steps(self.document.content):
+            details = [([kind], step[kind]) for kind in ("email", "sms") if kind in step]
+            if isinstance(step.get("ask"), dict):
+                details.append((["ask", "sms"], step["ask"].get("sms")))
+            for within, detail in details:
                 for key in keys:
                     value = detail.get(key) if isinstance(detail, dict) else None
                     if isinstance(value, str):
-                        yield ["steps", number, kind, key], value
+                        yield [*place, *within, key], value
 
 
 def _error(file: str, line: int, message: str, advice: str) -> Finding:

@@ -105,8 +105,10 @@ def _child(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
 
 def _yaml_advice(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or ""
-    if "\\t" in problem or "tab" in problem:
+    if "tab character" in problem:
         return "Indent with spaces; YAML takes no tabs."
+    if "start any token" in problem:  # libyaml does not say which character
+        return "Indent with spaces, not tabs, and put text that begins with @, % or a back-tick into quotes."
     if "mapping values are not allowed" in problem:
         return "Put text that contains a colon into quotes, and check the indentation."
     if "expected a single document" in problem or "another document" in problem:

@@ -53,6 +53,9 @@ class OutgoingSms:
 class Outcome:
     """What became of one message. `exit` and `suppression` come from the error table; `detail` names nobody.
 
+    `retry_after_seconds` is how long the account should wait: after a refusal, or after an acceptance that says that
+    nothing is left of its rate.
+
     `held` and `held_until` say why it never left and when to look again, when the governor and not a provider said no.
     """
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import msgspec
 from python_http_client import Client
 from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
@@ -36,12 +37,13 @@ from sendgrid import SendGridAPIClient
 from rekindle.channels.credentials import SendGridAccount, is_loopback
 from rekindle.channels.ports import Outcome, OutcomeKind, OutgoingEmail
 from rekindle.channels.provider_errors import BAD_RECIPIENT, Provider, ProviderError, ProviderErrors, network_error
-from rekindle.channels.wire import keep_addresses_out_of_logs, retry_after_seconds
+from rekindle.channels.wire import keep_addresses_out_of_logs, retry_after_seconds, seconds_until_more
 from rekindle.clock import Clock, SystemClock
 from rekindle.vocabulary import ErrorClass
 
 TEXT_TAG = "-rk_text-"
 HTML_TAG = "-rk_html-"
+_BYTES_OF_TAGS = len(TEXT_TAG) + len(HTML_TAG)
 MAX_PERSONALIZATIONS = 1_000
 MAX_SUBSTITUTION_BYTES = 10_000
 #: SendGrid's limit is 30 MB for the whole message; staying under it leaves room for JSON's escapes and headers.
@@ -94,6 +96,16 @@ class _Answer:
     positions: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A request in the form the SDK takes its own `Mail` in."""
+
+    body: dict[str, Any]
+
+    def get(self) -> str:
+        return msgspec.json.encode(self.body).decode()
+
+
 class SendGridChannel:
     """Sends batches of e-mail. Not thread-safe (the SDK shares its headers): one channel per thread or task."""
 
@@ -110,6 +122,8 @@ class SendGridChannel:
         self._errors = errors
         self._clock = clock or SystemClock()
         self._client = SendGridAPIClient(account.api_key.get_secret_value(), host=account.base_url)
+        # With any other type the SDK takes the JSON as it is given, and its own encoder is six times as slow.
+        self._client.client.request_headers["Content-Type"] = "application/json; charset=utf-8"
         # The SDK's default is to wait for ever, and to follow redirects.
         self._client.client = StayHereClient(
             host=account.base_url,
@@ -207,7 +221,7 @@ class SendGridChannel:
 
     def _post(self, part: list[OutgoingEmail]) -> _Answer:
         try:
-            response = self._client.send(self._body(part))
+            response = self._client.send(_Encoded(self._body(part)))
         except HTTPError as refusal:
             return self._refusal(refusal, len(part))
         except (OSError, http.client.HTTPException) as trouble:
@@ -217,7 +231,12 @@ class SendGridChannel:
                 _error(ErrorClass.AMBIGUOUS, str(response.status_code), "not the documented answer to a send"),
                 f"HTTP {response.status_code} instead of 202",
             )
-        return _Answer(None, "HTTP 202", provider_message_id=response.headers.get("X-Message-Id"))
+        return _Answer(
+            None,
+            "HTTP 202",
+            provider_message_id=response.headers.get("X-Message-Id"),
+            retry_after=seconds_until_more(response.headers, self._clock.now()),
+        )
 
     def _refusal(self, refusal: HTTPError, size: int) -> _Answer:
         status = int(refusal.status_code)
@@ -290,11 +309,13 @@ def _substitutions(email: OutgoingEmail) -> dict[str, str]:
 
 
 def _fits_substitution(email: OutgoingEmail) -> bool:
-    pairs = _substitutions(email).items()
-    said = (email.subject, email.text, email.html or "")
-    return sum(len(tag.encode()) + len(value.encode()) for tag, value in pairs) <= MAX_SUBSTITUTION_BYTES and not any(
-        tag in words for tag in (TEXT_TAG, HTML_TAG) for words in said
-    )
+    html = email.html or ""
+    # UTF-8 takes four bytes a character at most: nearly every text is short enough without being encoded.
+    if 4 * (len(email.text) + len(html)) + _BYTES_OF_TAGS > MAX_SUBSTITUTION_BYTES:
+        pairs = _substitutions(email).items()
+        if sum(len(tag.encode()) + len(value.encode()) for tag, value in pairs) > MAX_SUBSTITUTION_BYTES:
+            return False
+    return not any(tag in words for words in (email.subject, email.text, html) for tag in (TEXT_TAG, HTML_TAG))
 
 
 def _flaw(email: OutgoingEmail) -> str | None:
@@ -366,7 +387,7 @@ def _accepted(message_id: str, answer: _Answer) -> Outcome:
         error_class=None,
         exit=None,
         suppression=None,
-        retry_after_seconds=None,
+        retry_after_seconds=answer.retry_after,
         detail=answer.detail,
     )
 

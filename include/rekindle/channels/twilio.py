@@ -54,6 +54,7 @@ class BaseUrlHttpClient(TwilioHttpClient):
 
     def __init__(self, base_url: str, timeout: float) -> None:
         super().__init__(timeout=timeout)
+        _read_environment_once(self.session, base_url)
         self._base = urlsplit(base_url)
         self.last_headers: Mapping[str, str] = {}
 
@@ -78,6 +79,13 @@ class BaseUrlHttpClient(TwilioHttpClient):
         )
         self.last_headers = response.headers or {}
         return response
+
+
+def _read_environment_once(session: requests.Session, base_url: str) -> None:
+    """Proxies and certificates, which requests looks for at every request, and spends a sixth of a text's time on."""
+    settings = session.merge_environment_settings(base_url, {}, None, None, None)
+    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    session.trust_env = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ LONGEST_WAIT_SECONDS = 86_400.0
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     """How long the answer asks us to wait: `Retry-After` (seconds or a date), else SendGrid's `X-RateLimit-Reset`."""
-    lower = {name.lower(): value.strip() for name, value in headers.items()}
+    lower = _lower(headers)
     stated = lower.get("retry-after")
     if stated is not None:
         wait = _number(stated)
@@ -27,10 +27,25 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
                 wait = (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds()
         if wait is not None:
             return min(max(wait, 0.0), LONGEST_WAIT_SECONDS)
+    return _until_reset(lower, now)
+
+
+def seconds_until_more(headers: Mapping[str, str], now: datetime) -> float | None:
+    """How long to wait after an answer that is no refusal: until `X-RateLimit-Reset` when `X-RateLimit-Remaining` says
+    that nothing is left, else not at all.
+    """
+    lower = _lower(headers)
+    remaining = _number(lower.get("x-ratelimit-remaining", ""))
+    return _until_reset(lower, now) if remaining is not None and remaining <= 0 else None
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value.strip() for name, value in headers.items()}
+
+
+def _until_reset(lower: Mapping[str, str], now: datetime) -> float | None:
     reset = _number(lower.get("x-ratelimit-reset", ""))
-    if reset is not None:
-        return min(max(reset - now.timestamp(), 0.0), LONGEST_WAIT_SECONDS)
-    return None
+    return None if reset is None else min(max(reset - now.timestamp(), 0.0), LONGEST_WAIT_SECONDS)
 
 
 def _number(text: str) -> float | None:

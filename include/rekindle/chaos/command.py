@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rekindle.chaos.checker import Findings, check
-from rekindle.chaos.ground import Counts, Ground, build_warehouse
+from rekindle.chaos.ground import Counts, Ground, build_empty_ground
 from rekindle.chaos.history import History
 from rekindle.chaos.play import Play, Stopped
 from rekindle.chaos.report import Story, chaos_report
@@ -44,7 +44,7 @@ def run_chaos(kills: int, seed: int, workers: int, keep: Path | None, console: C
     """
     with _folder(keep) as folder, _progress(console) as progress:
         bar = progress.add_task("SIGKILL", total=kills)
-        template = build_warehouse(folder / "template.duckdb")
+        template = build_empty_ground(folder / "template.duckdb")
         shares = [min(KILLS_PER_HISTORY, kills - done) for done in range(0, kills, KILLS_PER_HISTORY)]
         told: list[Told] = []
         stop = Event()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -17,8 +16,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import pyarrow as pa
-import yaml
 
 from rekindle.campaigns.loader import load_campaign, restore_campaign
 from rekindle.campaigns.models import Campaign
@@ -48,22 +45,20 @@ from rekindle.project import project_root
 from rekindle.reconcile import reconcile_ledger
 from rekindle.run import Run
 from rekindle.sandbox.keys import load_or_create_signing_key
+from rekindle.simulate.warehouse import build_warehouse, consent_row, contact_row, offer_row
 from rekindle.tokens import TokenSigner
 from rekindle.vocabulary import Channel
 from rekindle.warehouse.duckdb import DuckDbWarehouse
-from rekindle.warehouse.migrate import migrate
 from rekindle.warehouse.ports import Row
 
 CAMPAIGN_ID = "cold_lead_reengagement"
 #: A Monday in winter, half past eight in New York: the campaign's window has just opened, and stays open until 20:00.
 START = datetime(2026, 1, 12, 13, 30, tzinfo=UTC)
-CONSENTED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 #: The endpoint that sends, for each channel: only these are made to fail.
 SENDING = {Channel.EMAIL: "mail_send", Channel.SMS: "messages_create"}
 #: Nothing is waited for longer than this, seconds.
 DEADLINE = 60.0
 
-_TYPES = {"string": "varchar", "date": "date", "timestamp": "timestamp", "boolean": "boolean"}
 _POLL = 0.001  # seconds
 
 
@@ -116,35 +111,10 @@ class Counts:
         self.attempts += other.attempts
 
 
-def build_warehouse(path: Path) -> Path:
-    """An empty warehouse: migrations, the reviewed error table, and the activation models as tables."""
-    clock = SteppedClock(path.with_suffix(".clock"))
-    clock.step_to(START)
-    warehouse = DuckDbWarehouse(path)
-    migrate(warehouse, clock)
-    seeds = project_root() / "dbt_project" / "seeds" / "provider_errors.csv"
-    with seeds.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    errors = pa.Table.from_pylist([{name: value or None for name, value in row.items()} for row in rows])
-    tables = {f"rekindle_activation.{model}": columns for model, columns in _activation_columns().items()}
-    tables["rekindle_seeds.provider_errors"] = dict.fromkeys(errors.column_names, "varchar")
-    warehouse.run_script("create schema rekindle_activation; create schema rekindle_seeds")
-    for name, columns in tables.items():
-        described = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-        warehouse.run_script(f"create table {name} ({described})")
-    with warehouse.transaction() as transaction:
-        transaction.insert_table("rekindle_seeds.provider_errors", errors)
+def build_empty_ground(path: Path) -> Path:
+    """An empty warehouse to copy for each ground."""
+    build_warehouse(path, START)
     return path
-
-
-def _activation_columns() -> dict[str, dict[str, str]]:
-    """Model → column → type, as documented beside the models; without dbt they are tables."""
-    path = project_root() / "dbt_project" / "models" / "activation" / "_activation__models.yml"
-    models: Sequence[Mapping[str, Any]] = yaml.safe_load(path.read_text())["models"]
-    return {
-        model["name"]: {column["name"]: _TYPES.get(column["data_type"], "double") for column in model["columns"]}
-        for model in models
-    }
 
 
 class Ground:
@@ -248,7 +218,9 @@ class Ground:
         self.people |= {person.lead_id: person for person in made}
         with self.warehouse.transaction() as transaction:
             transaction.insert("rekindle_activation.sync_lead_contacts", [_contact(person) for person in made])
-            transaction.insert("rekindle_activation.sync_cold_leads", [_cold(person) for person in made])
+            transaction.insert(
+                "rekindle_activation.sync_cold_leads", [offer_row(person.lead_id, START) for person in made]
+            )
             transaction.insert("rekindle_state.consents", [row for person in made for row in _consents(person)])
         freeze_cohort(self.warehouse, self.campaign, self._run())
         return made
@@ -515,46 +487,10 @@ def _check(address: str, country: str | None) -> ContactCheck:
 
 
 def _contact(person: Person) -> dict[str, Any]:
-    return {
-        "lead_id": person.lead_id,
-        "person_id": person.lead_id,
-        "email": person.email,
-        "phone": person.phone,
-        "email_hash": address_hash(person.email) if person.email else None,
-        "phone_hash": address_hash(person.phone) if person.phone else None,
-        "time_zone": "America/New_York",
-        "country": "US",
-        "first_name": "Ada",
-        "plan": "team",
-        "is_made_up": True,
-    }
-
-
-def _cold(person: Person) -> dict[str, Any]:
-    return {
-        "lead_id": person.lead_id,
-        "person_id": person.lead_id,
-        "cold_score": 80.0,
-        "score_contributions": "{}",
-        "crossed_cold_on": START.date(),
-        "segment": "low_engagement",
-        "scored_as_of": START,
-    }
+    home = {"time_zone": "America/New_York", "country": "US", "first_name": "Ada", "plan": "team"}
+    return contact_row(person.lead_id, person.email, person.phone, **home)
 
 
 def _consents(person: Person) -> list[dict[str, Any]]:
-    return [
-        {
-            "consent_id": f"{person.lead_id} {channel}",
-            "address_hash": address_hash(address),
-            "lead_id": person.lead_id,
-            "channel": str(channel),
-            "topic": "all",
-            "action": "granted",
-            "source": "chaos",
-            "occurred_at": CONSENTED_AT,
-            "recorded_at": CONSENTED_AT,
-        }
-        for channel, address in ((Channel.EMAIL, person.email), (Channel.SMS, person.phone))
-        if address
-    ]
+    addresses = ((Channel.EMAIL, person.email), (Channel.SMS, person.phone))
+    return [consent_row(person.lead_id, channel, address) for channel, address in addresses if address]

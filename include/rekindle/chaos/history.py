@@ -41,7 +41,7 @@ _DEALT = {
     OrdealKind.LOCKED_OUT: 1,
 }
 #: Reached once for each chunk of a batch.
-_PER_CHUNK = frozenset(place for place in BOUNDARIES if place.name.endswith(("ATTEMPTING", "CALL", "RECORD")))
+_PER_CHUNK = frozenset(place for place in BOUNDARIES if place.name.endswith("CALL"))
 _TROUBLES = (
     FaultKind.RATE_LIMITED,
     FaultKind.SERVER_ERROR_BEFORE,

@@ -15,6 +15,7 @@ class Commit(StrEnum):
     CLAIM = "claim"  # messages became claimed
     ATTEMPTING = "attempting"  # messages became attempting: from here on they may have been sent
     RECORD = "record"  # messages stopped being attempting: an outcome was written
+    TURN = "turn"  # both at once: the outcome of one chunk, and the next one attempting
     REST = "rest"  # claims were given back, or nothing changed
 
 
@@ -33,6 +34,9 @@ class Place(StrEnum):
     DURING_CALL = "during the call"
     ACCEPTED = "accepted, the answer not read"
     AFTER_CALL = "after the answer, before the record"
+    BEFORE_TURN = "before a record and the next `attempting` commit"
+    DURING_TURN = "while a record and the next `attempting` commit"
+    AFTER_TURN = "after a record and the next `attempting` committed"
     BEFORE_RECORD = "before the record commits"
     DURING_RECORD = "while the record commits"
     AFTER_RECORD = "after the record committed"
@@ -57,6 +61,8 @@ BOUNDARIES: tuple[Place, ...] = (
     Place.DURING_CALL,
     Place.ACCEPTED,
     Place.AFTER_CALL,
+    Place.BEFORE_TURN,
+    Place.AFTER_TURN,
     Place.BEFORE_RECORD,
     Place.AFTER_RECORD,
     Place.BEFORE_REST,
@@ -69,6 +75,7 @@ FREE_OF_THE_WAREHOUSE: tuple[Place, ...] = (
     Place.AFTER_ATTEMPTING,
     Place.BEFORE_CALL,
     Place.AFTER_CALL,
+    Place.AFTER_TURN,
     Place.AFTER_RECORD,
 )
 
@@ -79,11 +86,14 @@ def commit_between(before: Mapping[str, int], after: Mapping[str, int]) -> Commi
     def change(status: str) -> int:
         return after.get(status, 0) - before.get(status, 0)
 
-    if change("attempting") > 0:
-        return Commit.ATTEMPTING
-    if change("attempting") < 0:
+    claimed, attempting = change("claimed"), change("attempting")
+    if claimed > 0:
+        return Commit.CLAIM
+    if not attempting and (not claimed or change("planned") == -claimed):
+        return Commit.REST
+    if not claimed:
         return Commit.RECORD
-    return Commit.CLAIM if change("claimed") > 0 else Commit.REST
+    return Commit.ATTEMPTING if attempting == -claimed else Commit.TURN
 
 
 class Trail:

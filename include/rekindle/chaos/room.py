@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -57,7 +58,9 @@ class ProcessRoom:
     def close(self) -> None:
         """Kill whoever is left, and the room."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        # what it was not told any more can not be flushed once it is gone
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(_GOING_AWAY)
         except subprocess.TimeoutExpired:

@@ -57,9 +57,16 @@ class AirflowApi:
             if answer.status_code != httpx.codes.CONFLICT:
                 answer.raise_for_status()
 
-    def trigger(self, dag_id: str, as_of: datetime) -> str:
-        """Start a run at a logical time; returns its run id."""
-        body = {"logical_date": None, "conf": {"as_of": _zulu(as_of)}}
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run: campaigns are born paused."""
+        answer = self._client.patch(
+            f"/api/v2/dags/{dag_id}", params={"update_mask": "is_paused"}, json={"is_paused": False}
+        )
+        answer.raise_for_status()
+
+    def trigger(self, dag_id: str, as_of: datetime, **params: object) -> str:
+        """Start a run at a logical time, perhaps with params of the DAG; returns its run id."""
+        body = {"logical_date": None, "conf": {"as_of": _zulu(as_of), **params}}
         answer = self._client.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         if answer.is_error:
             raise DagFailedError(f"Airflow refused to start {dag_id} as of {as_of:%Y-%m-%d}: {answer.text}")

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from rekindle.campaigns.loader import load_campaigns
+from rekindle.campaigns.loader import load_campaign
 from rekindle.campaigns.models import Campaign
 from rekindle.clock import SystemClock
 from rekindle.demo.airflow_api import AirflowApi
@@ -34,6 +34,8 @@ from rekindle.warehouse import open_warehouse
 from rekindle.warehouse.settings import WarehouseSettings
 
 _CYCLE = ("ingest", "score", "measure", "reconcile")
+#: What is demonstrated; the other campaigns of the repository stay as they are born, paused.
+_CAMPAIGNS = ("cold_lead_reengagement",)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def demonstrate(wish: Wish, home: Path, console: Console, *, keep_running: bool 
     """
     started = time.monotonic()
     refuse_foreign_folder(home)
-    campaigns = load_campaigns(project_root() / "include" / "campaigns", project_root() / "include" / "templates")
+    include = project_root() / "include"
+    campaigns = [load_campaign(include / "campaigns" / f"{name}.yaml", include / "templates") for name in _CAMPAIGNS]
     with TemporaryDirectory(prefix="rekindle-input-") as folder:
         inbox = Path(folder) / "inbox"
         with _progress(console) as progress:
@@ -132,6 +135,8 @@ def _install(airflow: AirflowApi, story: Story, campaigns: Sequence[Campaign], p
     airflow.await_dags(["migrate", *_CYCLE, *_campaign_dags(campaigns)])
     pools = json.loads((project_root() / "include" / "pools.json").read_text())
     airflow.create_pools(pools)
+    for dag_id in _campaign_dags(campaigns):
+        airflow.unpause(dag_id)
     since = SystemClock().now()
     airflow.trigger("migrate", story.instants[0])
     airflow.await_runs(["migrate"], since, lambda _: None)

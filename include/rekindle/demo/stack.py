@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,8 @@ _INHERITED = frozenset(
 )
 _MARK = "embedded_stack"  # the file that tells a stack's folder from somebody's own
 _START_PATIENCE = 180  # seconds; Airflow answers after 22–36 s on two cores
+#: Name → arguments of `airflow`, for every process Airflow consists of; `airflow` is the one that answers its API.
+STANDALONE: Mapping[str, Sequence[str]] = {"airflow": ("standalone",)}
 
 
 class StackError(RekindleError):
@@ -223,7 +225,13 @@ class Stack:
             "REKINDLE_PASSIVE_EVENTS": ",".join(kinds.passive),
         }
 
-    def start(self, environment: dict[str, str], reactions: str, seed: int) -> None:
+    def start(
+        self,
+        environment: dict[str, str],
+        reactions: str,
+        seed: int,
+        airflow: Mapping[str, Sequence[str]] = STANDALONE,
+    ) -> None:
         """Start sandbox, receiver and Airflow, and wait until each answers. Raises `StackError` naming the log of what
         did not.
         """
@@ -249,33 +257,43 @@ class Stack:
                 ],
                 environment | sandbox,
             ),
-            "airflow": ([str(Path(sys.executable).parent / "airflow"), "standalone"], environment),
         }
-        pids = {}
         for name, (command, variables) in commands.items():
-            with (self.logs / f"{name}.log").open("wb") as log:
-                process = subprocess.Popen(  # noqa: S603 - our own commands
-                    command,
-                    env=variables,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    stdin=subprocess.DEVNULL,
-                    cwd=project_root(),
-                    start_new_session=True,
-                )
-            pids[name] = process.pid
-            _remember_processes(self.home, pids)
+            self._launch(name, command, variables)
+        for name, arguments in airflow.items():
+            self.launch_airflow(name, arguments, environment)
         (self.home / "ports.json").write_text(json.dumps(asdict(self.ports)))
         self._await("receiver", f"{self.receiver_url}/healthz", lambda answer: answer.is_success)
         self._await("sandbox", f"{self.sandbox_url}/_sandbox/healthz", lambda answer: answer.is_success)
-        self._await("airflow", f"{self.airflow_url}/api/v2/monitor/health", _all_healthy)
+        self._await("airflow", f"{self.airflow_url}/api/v2/monitor/health", _all_healthy, airflow)
 
-    def _await(self, name: str, url: str, is_up: Callable[[httpx.Response], bool]) -> None:
+    def launch_airflow(self, name: str, arguments: Sequence[str], environment: dict[str, str]) -> None:
+        """Start one process of Airflow under a name; it ends with the stack. Its log is `logs/<name>.log`."""
+        self._launch(name, [str(Path(sys.executable).parent / "airflow"), *arguments], environment)
+
+    def _launch(self, name: str, command: Sequence[str], environment: dict[str, str]) -> None:
+        with (self.logs / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own commands
+                command,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=project_root(),
+                start_new_session=True,
+            )
+        _remember_process(self.home, name, process.pid)
+
+    def _await(
+        self, name: str, url: str, is_up: Callable[[httpx.Response], bool], processes: Iterable[str] = ()
+    ) -> None:
         deadline = time.monotonic() + _START_PATIENCE
         log = self.logs / f"{name}.log"
         while time.monotonic() < deadline:
-            if not _is_running(self.home, name):
-                raise StackError(f"{name} stopped while starting; the end of {log}:\n{_tail(log)}")
+            for process in (name, *processes):
+                if not _is_running(self.home, process):
+                    log = self.logs / f"{process}.log"
+                    raise StackError(f"{process} stopped while starting; the end of {log}:\n{_tail(log)}")
             try:
                 if is_up(httpx.get(url, timeout=5, trust_env=False)):
                     return
@@ -301,25 +319,30 @@ def refuse_foreign_folder(home: Path) -> None:
         raise StackError(f"{home} is not empty and was not made by `rekindle demo`; name another with --home")
 
 
-def stop_stack(home: Path) -> list[str]:
-    """Stop every process of the stack in `home` and its children; returns the names of what was running."""
-    stopped = []
+def stop_stack(home: Path, names: Collection[str] | None = None) -> list[str]:
+    """Stop every process of the stack in `home` and its children, or only the named ones; returns the names of what was
+    running.
+    """
+    stopped, family = [], []
     for name, (pid, created) in _remembered_processes(home).items():
+        if names is not None and name not in names:
+            continue
         try:
             process = psutil.Process(pid)
             if abs(process.create_time() - created) > 2:  # the number was given to somebody else since
                 continue
-            family = [*process.children(recursive=True), process]
+            family += [*process.children(recursive=True), process]
         except psutil.NoSuchProcess:
             continue
         stopped.append(name)
-        for member in family:
-            _signal(member, psutil.Process.terminate)
-        _, alive = psutil.wait_procs(family, timeout=10)
-        for member in alive:
-            _signal(member, psutil.Process.kill)
-        psutil.wait_procs(alive, timeout=5)
-    (home / "processes.json").unlink(missing_ok=True)
+    for member in family:
+        _signal(member, psutil.Process.terminate)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    for member in alive:
+        _signal(member, psutil.Process.kill)
+    psutil.wait_procs(alive, timeout=5)
+    if names is None:
+        (home / "processes.json").unlink(missing_ok=True)
     return stopped
 
 
@@ -330,8 +353,8 @@ def _signal(process: psutil.Process, send: Callable[[psutil.Process], None]) -> 
         return
 
 
-def _remember_processes(home: Path, pids: dict[str, int]) -> None:
-    remembered = {name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items()}
+def _remember_process(home: Path, name: str, pid: int) -> None:
+    remembered = _remembered_processes(home) | {name: (pid, psutil.Process(pid).create_time())}
     (home / "processes.json").write_text(json.dumps(remembered))
 
 

@@ -1,6 +1,6 @@
 """One attempt at one batch.
 
-    claim (re-checks) → compose → [commit attempting → call → record] per chunk
+    claim (re-checks) → commit attempting → call → [record, and commit the next chunk attempting → call] … → record
 
 The warehouse is never held during a call. Between a call and its record nothing can fail but the record itself; a
 process that dies there leaves `attempting` rows behind, which reconcile turns into `unknown`: never sent again. While a
@@ -9,12 +9,11 @@ chunk is on its way the next one is composed.
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,14 +23,20 @@ from rekindle.clock import Clock
 from rekindle.dispatch.composer import Composed, Composer
 from rekindle.dispatch.sender import Sender
 from rekindle.errors import ConfigurationError
+from rekindle.governor.receipts import CHANNELS
+from rekindle.journey.exits import end_by_exits
 from rekindle.rendering.render import RenderingError
+from rekindle.rendering.uses import needs_lead_context
 from rekindle.run import Run
 from rekindle.vocabulary import STATUS_RANK, DecisionReason, ErrorClass, MessageStatus
 from rekindle.warehouse import Warehouse
-from rekindle.warehouse.ports import Row
+from rekindle.warehouse.ports import Row, Transaction
+from rekindle.warehouse.statements import with_words
 
 LEASE = timedelta(minutes=30)  # longer than any batch takes at the slowest rate; a zombie past it may not begin a chunk
 RETRY_REFUSED_AFTER = timedelta(minutes=5)
+#: Seconds that an answer waits for the next chunk to be composed, to be recorded in one transaction with its marking.
+PATIENCE_FOR_THE_NEXT = 0.1
 #: MB for an engine that runs in this process. A send task wants a few thousand rows; without a limit the engine keeps
 #: every block it has looked through, and the task grows with the ledger. A hundred thousand leads need 96 to be joined.
 ENGINE_MEMORY = 512
@@ -67,152 +72,236 @@ def dispatch_batch(
     """
     if isinstance(warehouse, EmbeddedWarehouse):
         warehouse.limit_memory(ENGINE_MEMORY)
-    attempt = _Attempt(warehouse, batch_id, sender, clock, run)
-    rows = attempt.claim(composer.campaign)
+    attempt = _Attempt(warehouse, batch_id, composer.campaign, sender, clock, run)
+    rows = attempt.claim()
+    composing = _Composing(rows, composer, clock, sender.chunk_size)
     begun: set[str] = set()
     no: Outcome | None = None
     try:
-        with ThreadPoolExecutor(1, thread_name_prefix="composing") as pool:
-            for chunk in _one_ahead(pool, _chunks(_composed(rows, composer, clock, attempt.held), sender.chunk_size)):
+        with composing:
+            chunk = composing.take()
+            ours = attempt.commit([], chunk)
+            while chunk and attempt.stop is None:
                 begun.update(item.message_id for item in chunk)
-                no = attempt.send(chunk)
-                if no is not None:
-                    break
+                outcomes = attempt.call(ours)
+                no = next((outcome for outcome in outcomes if outcome.held is not None), None)
+                goes_on = no is None and not _are_ours_to_mend(outcomes)
+                chunk = composing.take(within=PATIENCE_FOR_THE_NEXT) if goes_on else []
+                ours = attempt.commit(outcomes, chunk)
+                _stop_on_configuration_error(outcomes)
+                if goes_on and not chunk:
+                    chunk = composing.take()
+                    ours = attempt.commit([], chunk)
         if no is not None:
-            begun.update(one.row["message_id"] for one in attempt.held)
+            begun.update(one.row["message_id"] for one in composing.held)
             attempt.hold((row for row in rows if row["message_id"] not in begun), no)
     finally:
-        attempt.release()
+        attempt.release(composing.held)
     return attempt.dispatched
 
 
-def _composed(rows: Sequence[Row], composer: Composer, clock: Clock, held: list[_Held]) -> Iterator[Composed]:
-    """Render one by one, so that memory holds two chunks and not a batch; what can not be rendered is put aside."""
-    for row in rows:
-        try:
-            yield composer.compose(row, clock.now())
-        except RenderingError as error:
-            held.append(_Held(row, DecisionReason.CONFIGURATION, str(error)))
+class _Composing:
+    """Composes in the order of the rows, a chunk ahead of its use: memory holds two chunks and not a batch."""
 
+    def __init__(self, rows: Iterable[Row], composer: Composer, clock: Clock, size: int) -> None:
+        self.held: list[_Held] = []  # complete once this is left
+        self._rows = iter(rows)
+        self._composer = composer
+        self._clock = clock
+        self._size = size
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="composing")
+        self._following: Future[list[Composed]] | None = None
 
-def _chunks(composed: Iterator[Composed], size: int) -> Iterator[list[Composed]]:
-    while chunk := list(itertools.islice(composed, size)):
-        yield chunk
+    def __enter__(self) -> None:
+        self._following = self._pool.submit(self._chunk)
 
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
-def _one_ahead(pool: Executor, chunks: Iterator[list[Composed]]) -> Iterator[list[Composed]]:
-    """The same chunks, each made while the one before it is in use."""
-    following = pool.submit(next, chunks, None)
-    while (chunk := following.result()) is not None:
-        following = pool.submit(next, chunks, None)
-        yield chunk
+    def take(self, within: float | None = None) -> list[Composed]:
+        """The next chunk, empty after the last. With `within` (seconds) also empty when it is not composed by then, or
+        can not be: asked again without, this waits for it, or raises what went wrong.
+        """
+        if self._following is None:
+            return []
+        if within is not None:
+            wait([self._following], timeout=within)
+            if not self._following.done() or self._following.exception() is not None:
+                return []
+        chunk = self._following.result()
+        self._following = self._pool.submit(self._chunk) if chunk else None
+        return chunk
+
+    def _chunk(self) -> list[Composed]:
+        chunk: list[Composed] = []
+        for row in self._rows:
+            try:
+                chunk.append(self._composer.compose(row, self._clock.now()))
+            except RenderingError as error:
+                self.held.append(_Held(row, DecisionReason.CONFIGURATION, str(error)))
+            if len(chunk) == self._size:
+                break
+        return chunk
 
 
 class _Attempt:
     """What one attempt does to the ledger, under its own id."""
 
-    def __init__(self, warehouse: Warehouse, batch_id: str, sender: Sender, clock: Clock, run: Run) -> None:
+    def __init__(
+        self, warehouse: Warehouse, batch_id: str, campaign: Campaign, sender: Sender, clock: Clock, run: Run
+    ) -> None:
         self.dispatched = Dispatched()
-        self.held: list[_Held] = []
+        self._campaign = campaign
         self._warehouse = warehouse
         self._batch_id = batch_id
         self._attempt_id = str(uuid.uuid4())
         self._sender = sender
         self._clock = clock
         self._run = run
+        self._place = {"batch_id": batch_id, "attempt_id": self._attempt_id}
+        self._held: list[_Held] = []
+        self._attempting: set[str] = set()  # committed by this attempt and not recorded yet
+        self.stop: str | None = None  # why a person stopped this, if one did
 
-    def claim(self, campaign: Campaign) -> list[Row]:
+    def claim(self) -> list[Row]:
         """Expire, re-check at the last moment and claim, in one transaction; returns only what this attempt holds."""
         now = self._clock.now()
         with self._warehouse.transaction() as transaction:
+            end_by_exits(transaction, self._campaign, replace(self._run, as_of=now, recorded_at=now), self._batch_id)
             transaction.execute("dispatch/expire_messages", batch_id=self._batch_id, now=now)
+            if self._is_stopped(transaction):
+                return []
             transaction.execute(
                 "dispatch/insert_recheck_decisions",
                 batch_id=self._batch_id,
-                topic=campaign.topic,
-                cap_since=now - timedelta(days=campaign.caps.per_days),
-                cap_messages=campaign.caps.messages,
+                topic=self._campaign.topic,
+                cap_since=now - timedelta(days=self._campaign.caps.per_days),
+                cap_messages=self._campaign.caps.messages,
                 now=now,
                 run_id=self._run.run_id,
             )
             transaction.execute("dispatch/drop_refused_messages", batch_id=self._batch_id, now=now)
-            transaction.execute(
-                "dispatch/claim_messages",
-                batch_id=self._batch_id,
-                attempt_id=self._attempt_id,
-                now=now,
-                lease_expires_at=now + LEASE,
-            )
-            return transaction.fetch(
-                "dispatch/list_claimed_messages", batch_id=self._batch_id, attempt_id=self._attempt_id
-            )
+            transaction.execute("dispatch/claim_messages", now=now, lease_expires_at=now + LEASE, **self._place)
+            context = "joined" if needs_lead_context(self._campaign) else ""
+            statement = with_words("dispatch/list_claimed_messages", context=context)
+            return transaction.fetch(statement, **self._place)
 
-    def send(self, chunk: Sequence[Composed]) -> Outcome | None:
-        """Commit, call, record. Answers the outcome in which the governor said no, if it did; raises
-        `ConfigurationError` after recording an answer that is ours to mend.
+    def call(self, ours: Sequence[Composed]) -> list[Outcome]:
+        """Put what is committed through the channel. No warehouse is open."""
+        return self._sender.send(ours, self._clock) if ours else []
+
+    def commit(self, outcomes: Sequence[Outcome], chunk: Sequence[Composed]) -> list[Composed]:
+        """Record what came of the last chunk and mark the next one `attempting`, in one transaction, because opening
+        and closing the file costs more than what is written; returns what is still this attempt's to send.
+
+        Should marking fail, the record is written without it: nothing may stand between an answer and its record.
         """
-        ours = self._commit_attempting(chunk)
-        if not ours:
-            return None
-        outcomes = self._sender.send(ours, self._clock)
-        now = self._clock.now()
-        rows = [_outcome_row(outcome, self._attempt_id, now) for outcome in outcomes]
-        self._record(rows, now)
+        if not outcomes and not chunk:
+            return []
+        rows = [_outcome_row(outcome, self._attempt_id, self._clock.now()) for outcome in outcomes]
+        try:
+            with self._warehouse.transaction() as transaction:
+                self._record(transaction, rows)
+                ours = self._mark(transaction, chunk)
+        except Exception:
+            if rows and chunk:
+                with self._warehouse.transaction() as transaction:
+                    # One by one: whether the marking is on the disk is not known.
+                    self._record_each(transaction, rows)
+            raise
+        self._attempting -= {row["message_id"] for row in rows}
+        self._attempting |= {item.message_id for item in ours}
         self.dispatched.statuses.update(row["status"] for row in rows)
-        _stop_on_configuration_error(outcomes)
-        return next((outcome for outcome in outcomes if outcome.held is not None), None)
-
-    def hold(self, rows: Iterable[Row], no: Outcome) -> None:
-        """What was claimed and not composed yet shares the fate of the message the governor said no to."""
-        assert no.held is not None
-        self.held += [_Held(row, no.held, no.error_code or no.detail, no.held_until) for row in rows]
-
-    def release(self) -> None:
-        """Give back what was claimed and will not be sent, with the reason where there is one."""
-        now = self._clock.now()
-        with self._warehouse.transaction() as transaction:
-            transaction.insert("rekindle_state.decisions", [one.decision(now, self._run) for one in self.held])
-            self.dispatched.statuses["held"] += transaction.execute(
-                "dispatch/release_claims", batch_id=self._batch_id, attempt_id=self._attempt_id
-            )
-
-    def _commit_attempting(self, chunk: Sequence[Composed]) -> list[Composed]:
-        """Commit before the first call; returns what is still this attempt's to send."""
-        place = {"batch_id": self._batch_id, "attempt_id": self._attempt_id}
-        with self._warehouse.transaction() as transaction:
-            transaction.insert(
-                "rekindle_state.attempt_chunks",
-                [
-                    {
-                        "attempt_id": self._attempt_id,
-                        "message_id": item.message_id,
-                        "body_hash": item.body_hash,
-                        "segments": item.segments,
-                    }
-                    for item in chunk
-                ],
-            )
-            marked = transaction.execute(
-                "dispatch/mark_attempting", now=self._clock.now(), provider=self._sender.provider, **place
-            )
-            ours = list(chunk)
-            if marked < len(chunk):
-                rows = transaction.fetch("dispatch/list_attempting_messages", **place)
-                still = {row["message_id"] for row in rows}
-                ours = [item for item in chunk if item.message_id in still]
-            transaction.execute("dispatch/delete_attempt_chunk", attempt_id=self._attempt_id)
         return ours
 
-    def _record(self, rows: list[dict[str, Any]], now: datetime) -> None:
-        place = {"batch_id": self._batch_id, "attempt_id": self._attempt_id, "now": now}
+    def hold(self, rows: Iterable[Row], no: Outcome) -> None:
+        """What was claimed and not begun yet shares the fate of the message the governor said no to."""
+        assert no.held is not None
+        self._held += [_Held(row, no.held, no.error_code or no.detail, no.held_until) for row in rows]
+
+    def release(self, not_composed: Iterable[_Held]) -> None:
+        """Give back what was claimed and will not be sent, with the reason where there is one."""
+        now = self._clock.now()
+        held = [*self._held, *not_composed]
         with self._warehouse.transaction() as transaction:
-            transaction.insert("rekindle_state.attempt_outcomes", rows)
-            if any(row["reason"] for row in rows):
-                transaction.execute("dispatch/insert_outcome_decisions", run_id=self._run.run_id, **place)
-            if any(row["suppression_reason"] for row in rows):
-                transaction.execute("dispatch/insert_outcome_suppressions", **place)
-            transaction.execute("dispatch/record_outcomes", **place)
-            transaction.execute("dispatch/delete_attempt_outcomes", attempt_id=self._attempt_id)
+            if held:
+                transaction.insert("rekindle_state.decisions", [one.decision(now, self._run) for one in held])
+            if self.stop is not None:
+                transaction.execute(
+                    "dispatch/insert_stop_decisions",
+                    detail=self.stop,
+                    now=now,
+                    run_id=self._run.run_id,
+                    **self._place,
+                )
+            self.dispatched.statuses["held"] += transaction.execute("dispatch/release_claims", **self._place)
+
+    def _is_stopped(self, transaction: Transaction) -> bool:
+        """Whether a person said stop, which counts from the next chunk on."""
+        if self.stop is None:
+            found = transaction.fetch(
+                "dispatch/list_stops",
+                campaign_id=self._campaign.campaign_id,
+                channel=str(CHANNELS[self._sender.provider]),
+                provider=self._sender.provider,
+            )
+            self.stop = found[0]["reason"] if found else None
+        return self.stop is not None
+
+    def _mark(self, transaction: Transaction, chunk: Sequence[Composed]) -> list[Composed]:
+        """Before the first call; returns what is still this attempt's to send."""
+        ours = list(chunk)
+        if not ours or self._is_stopped(transaction):
+            return []
+        transaction.insert(
+            "rekindle_state.attempt_chunks",
+            [
+                {
+                    "attempt_id": self._attempt_id,
+                    "message_id": item.message_id,
+                    "body_hash": item.body_hash,
+                    "segments": item.segments,
+                }
+                for item in ours
+            ],
+        )
+        marked = transaction.execute(
+            "dispatch/mark_attempting", now=self._clock.now(), provider=self._sender.provider, **self._place
+        )
+        if marked < len(ours):
+            rows = transaction.fetch("dispatch/list_attempting_messages", **self._place)
+            still = {row["message_id"] for row in rows}
+            ours = [item for item in ours if item.message_id in still]
+        transaction.execute("dispatch/delete_attempt_chunk", attempt_id=self._attempt_id)
+        return ours
+
+    def _record(self, transaction: Transaction, rows: list[dict[str, Any]]) -> None:
+        if rows and not self._record_accepted(transaction, rows):
+            self._record_each(transaction, rows)
+
+    def _record_each(self, transaction: Transaction, rows: list[dict[str, Any]]) -> None:
+        now = self._clock.now()
+        transaction.insert("rekindle_state.attempt_outcomes", rows)
+        if any(row["reason"] for row in rows):
+            transaction.execute("dispatch/insert_outcome_decisions", now=now, run_id=self._run.run_id, **self._place)
+        if any(row["suppression_reason"] for row in rows):
+            transaction.execute("dispatch/insert_outcome_suppressions", now=now, **self._place)
+        transaction.execute("dispatch/record_outcomes", now=now, **self._place)
+        transaction.execute("dispatch/delete_attempt_outcomes", attempt_id=self._attempt_id)
+
+    def _record_accepted(self, transaction: Transaction, rows: list[dict[str, Any]]) -> bool:
+        """Whether the rows are what nearly every chunk's are, all that is attempting accepted in one request, and so
+        were recorded without naming each.
+        """
+        proof = rows[0]["provider_message_id"]
+        if any(row["status"] != MessageStatus.ACCEPTED or row["provider_message_id"] != proof for row in rows):
+            return False
+        if {row["message_id"] for row in rows} != self._attempting:
+            return False
+        recorded = transaction.execute(
+            "dispatch/record_acceptance", now=self._clock.now(), provider_message_id=proof, **self._place
+        )
+        return recorded == len(rows)  # else somebody overtook us, and each is looked at by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +362,10 @@ def _status_of(outcome: Outcome) -> tuple[MessageStatus, DecisionReason | None]:
     if outcome.error_class is ErrorClass.CONFIGURATION:
         return MessageStatus.PLANNED, DecisionReason.CONFIGURATION
     return MessageStatus.PLANNED, DecisionReason.PROVIDER_BUSY
+
+
+def _are_ours_to_mend(outcomes: Iterable[Outcome]) -> bool:
+    return any(outcome.error_class is ErrorClass.CONFIGURATION for outcome in outcomes)
 
 
 def _stop_on_configuration_error(outcomes: Sequence[Outcome]) -> None:

@@ -192,7 +192,7 @@ def _tell(governor: Governor, answers: Sequence[Outcome], *, is_one_call: bool =
     asked = [
         answer.retry_after_seconds
         for answer in answers
-        if answer.kind is OutcomeKind.REFUSED and answer.retry_after_seconds
+        if answer.kind is not OutcomeKind.UNKNOWN and answer.retry_after_seconds
     ]
     if asked:
         governor.pause_until(max(asked))

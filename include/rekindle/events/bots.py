@@ -1,17 +1,23 @@
 """Tells software from people by what it calls itself (a plain, reviewed list) and by the link no person can see.
 
 A wrong "not human" costs a sign of life, a wrong "human" stops a journey: so only names that no browser a person clicks
-with carries. Corporate gateways rewrite links without changing the user agent; those are told apart later, by timing.
+with carries. Corporate gateways rewrite links without changing the user agent; those are told apart by their networks
+and by timing.
 """
 
 from __future__ import annotations
 
+import csv
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import urldefrag
+
+from rekindle.project import project_root
 
 #: Ends the address of an e-mail's invisible link: a place of ours like every other, so that following it leads home.
 HONEYPOT_FRAGMENT = "rk-unseen"
+#: What the event of such a click has as its detail, where others have the host.
+HONEYPOT = "honeypot"
 
 _SOFTWARE = re.compile(
     "|".join(
@@ -84,6 +90,18 @@ def is_software(user_agent: str) -> bool:
     """True for an empty user agent (Defender sends none) and for one that names a scanner, a preview or a library."""
     name = user_agent.strip().lower()
     return not name or _SOFTWARE.search(name) is not None
+
+
+def is_scanner_network(address: str | None) -> bool:
+    """Whether mail gateways scan from there; `dbt_project/seeds/scanner_signatures.csv` is the reviewed list."""
+    return bool(address) and str(address).startswith(_scanner_networks())
+
+
+@cache
+def _scanner_networks() -> tuple[str, ...]:
+    path = project_root() / "dbt_project" / "seeds" / "scanner_signatures.csv"
+    with path.open(newline="", encoding="utf-8") as rows:
+        return tuple(row["pattern"] for row in csv.DictReader(rows) if row["kind"] == "network")
 
 
 def honeypot_of(destination: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
-from rekindle.events.bots import is_honeypot, is_software
+from rekindle.events.bots import HONEYPOT, is_honeypot, is_scanner_network, is_software
 from rekindle.events.rows import (
     OWN_PROVIDER,
     WHOLE_REQUEST,
@@ -65,8 +65,9 @@ def parse_click(request: LandedRequest) -> MessageEvent | str:
         )
     except ValueError:
         return "the click holds text that is not a URL or not Unicode"
-    human = is_human(request) and not is_honeypot(destination)
-    return own_event(request, key, message_id, EventType.CLICKED, "click", None, human, host)
+    trapped = is_honeypot(destination)
+    human = is_human(request) and not trapped and not is_scanner_network(request.remote)
+    return own_event(request, key, message_id, EventType.CLICKED, "click", None, human, HONEYPOT if trapped else host)
 
 
 def is_human(request: LandedRequest) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rekindle.events.bots import is_software
+from rekindle.events.bots import is_scanner_network, is_software
 from rekindle.events.json_elements import Broken, split_array
 from rekindle.events.rows import LandedRequest, MessageEvent, Rows, event_key, instant_from_unix, text_or_none
 from rekindle.identity import address_hash
@@ -169,7 +169,8 @@ def _is_human(element: dict[str, Any], event_type: EventType) -> bool | None:
     if event_type is EventType.OPENED and str(element.get("sg_machine_open")).lower() in ("true", "1"):
         return False
     if event_type in (EventType.OPENED, EventType.CLICKED):
-        return not is_software(text_or_none(element.get("useragent")) or "")
+        program, address = text_or_none(element.get("useragent")) or "", text_or_none(element.get("ip"))
+        return not is_software(program) and not is_scanner_network(address)
     return None
 
 

@@ -56,7 +56,9 @@ def stop(
 
 @app.command()
 def close(account: _Account) -> None:
-    """Close an account's breaker by hand, after mending what opened it. Only what is sent from now on is judged."""
+    """Close an account's breaker by hand, after mending what opened it. Only what is sent from now on is judged, and
+    whom it held back leaves with the next run.
+    """
     from rekindle.governor.settings import open_governor
 
     for name in _accounts(account):
@@ -64,6 +66,19 @@ def close(account: _Account) -> None:
             before = governor.status().breaker
             governor.close_breaker()
         console.print(f"the breaker of {name} was {before.phase} and is closed", markup=False)
+        console.print(f"{_freed(name)} decisions to wait for it are over", markup=False)
+
+
+def _freed(account: str) -> int:
+    from rekindle.clock import clock_from_environment
+    from rekindle.governor.receipts import free_held_messages
+    from rekindle.warehouse import WarehouseSettings, open_warehouse
+    from rekindle.warehouse.settings import Engine
+
+    settings = WarehouseSettings()
+    if settings.engine is Engine.DUCKDB and not settings.path.exists():
+        return 0  # nothing was ever planned here, and opening the file would make it
+    return free_held_messages(open_warehouse(settings), account, clock_from_environment().now())
 
 
 def _accounts(account: str) -> tuple[str, ...]:

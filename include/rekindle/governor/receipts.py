@@ -1,4 +1,6 @@
-"""What the warehouse has to do with the governor: receipts feed the breaker, and a held batch gets its decisions."""
+"""What the warehouse has to do with the governor: receipts feed the breaker, a held batch gets its decisions, and who
+was held is free when a person closes the breaker.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,11 @@ from datetime import datetime
 from rekindle.governor.breaker import BreakerState, Receipts
 from rekindle.governor.rate import Governor, HeldError
 from rekindle.run import Run
+from rekindle.vocabulary import Channel
 from rekindle.warehouse.ports import Warehouse
+
+#: What each account carries.
+CHANNELS = {"sendgrid": Channel.EMAIL, "twilio": Channel.SMS}
 
 
 def judge_receipts(warehouse: Warehouse, governor: Governor, provider: str, now: datetime) -> BreakerState:
@@ -31,3 +37,11 @@ def defer_batch(warehouse: Warehouse, batch_id: str, held: HeldError, now: datet
             now=now,
             run_id=run.run_id,
         )
+
+
+def free_held_messages(warehouse: Warehouse, account: str, now: datetime) -> int:
+    """Make everybody whom the account's breaker held back due now; answers how many decisions that were. Call it after
+    closing the breaker, or they are held again.
+    """
+    with warehouse.transaction() as transaction:
+        return transaction.execute("governor/free_held_messages", channel=str(CHANNELS[account]), now=now)

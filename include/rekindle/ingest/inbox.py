@@ -16,7 +16,7 @@ from rekindle.errors import BadInputError
 from rekindle.run import Run
 from rekindle.warehouse import Transaction, Warehouse
 
-TABLES = ("users", "events", "support_tickets", "rejects")
+TABLES = ("users", "events", "support_tickets", "product_feedback", "rejects")
 _UNTIL = "%Y-%m-%dT%H%M%SZ"
 
 

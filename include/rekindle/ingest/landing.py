@@ -18,6 +18,7 @@ import pyarrow as pa
 from rekindle.events import landing_name, list_landing_files
 from rekindle.ingest.parcels import Manifest, Parcel, read_parcels, table_of
 from rekindle.journey import end_journeys
+from rekindle.replies.questions import read_answers
 from rekindle.replies.queue import queue_replies
 from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.warehouse import Transaction, Warehouse
@@ -42,7 +43,7 @@ TICK_LOOKS_BACK = timedelta(days=2)
 
 COUNTS = (
     *("files", "elements", "dead_letters", "app_events", "opt_ins", "new_events", "foreign_events"),
-    *("preferences", "settled", "lifted", "suppressed", "consents", "ended", "replies"),
+    *("answers", "preferences", "settled", "lifted", "suppressed", "consents", "ended", "replies"),
 )
 
 
@@ -136,6 +137,7 @@ def _apply(transaction: Transaction, run: Run) -> dict[str, int]:
     transaction.execute("ingest/delete_foreign_incoming")
     counts = {
         "foreign_events": foreign,
+        "answers": read_answers(transaction, run),
         "new_events": transaction.execute("ingest/insert_message_events", recorded_at=run.recorded_at),
         "preferences": transaction.execute("ingest/insert_preferences", recorded_at=run.recorded_at),
         "settled": transaction.execute("ingest/settle_messages"),

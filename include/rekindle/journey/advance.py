@@ -2,67 +2,64 @@
 
 from __future__ import annotations
 
-from rekindle.campaigns.models import Campaign, EndStep, MessageStep, Step, WaitStep
-from rekindle.errors import ConfigurationError
+from rekindle.campaigns.models import Campaign, EmailStep, SmsStep, Step
+from rekindle.journey.exits import end_by_exits
+from rekindle.journey.fold import fold
+from rekindle.journey.moving import move_from, waits_for_news
+from rekindle.journey.versions import Standing, VersionInFlight, in_flight, move_to_newest
 from rekindle.run import Run
+from rekindle.stops import cancel_stopped, open_stops
 from rekindle.warehouse import Transaction, Warehouse
-
-EXITED = "exited"
 
 
 def end_journeys(transaction: Transaction, run: Run) -> int:
     """End every active entry, of any campaign, that a life sign, an answer or a receipt ends; how many ended."""
     ended = transaction.execute("journey/insert_ending_transitions", **run.signature())
-    _fold(transaction, run)
+    if ended:
+        fold(transaction, run)
     return ended
 
 
 def advance_journeys(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[str, int]:
-    """One tick: end what is ended, then move accepted messages into their wait and finished waits onward.
+    """One tick: end what is ended, then move every entry that is done with its step, through steps that take no time.
 
-    Raises `ConfigurationError` if entries stand on a step the campaign no longer has.
+    Leads are moved by the version they are on. Raises `ConfigurationError` if `moves` forgets a step they stand on.
     """
     with warehouse.transaction() as transaction:
-        _refuse_lost_stages(transaction, campaign)
+        flying = in_flight(transaction, campaign)
         counts = {"ended": end_journeys(transaction, run), "advanced": 0}
-        for step in campaign.steps:
-            counts["advanced"] += _advance_step(transaction, campaign, step, run)
+        for version in flying:
+            if version.standing:
+                counts["ended"] += end_by_exits(transaction, version.campaign, run)
+        stops = open_stops(transaction)
+        counts["ended"] += cancel_stopped(transaction, campaign, stops, run)
+        if stops.holds(campaign.campaign_id):
+            return counts
+        if move_to_newest(transaction, campaign, flying, run):
+            flying = in_flight(transaction, campaign)
+        for version in flying:
+            counts["advanced"] += _advance_version(transaction, version, run)
     return counts
 
 
-def _advance_step(transaction: Transaction, campaign: Campaign, step: Step, run: Run) -> int:
-    following = campaign.step_after(step.step_id)
-    if following is None:
-        return 0
-    is_last = isinstance(following, EndStep)
-    move: dict[str, object] = {
-        "campaign_id": campaign.campaign_id,
-        "stage": step.step_id,
-        "next_stage": EXITED if is_last else following.step_id,
-        "exit_reason": str(following.exit) if isinstance(following, EndStep) else None,
-        "wait_seconds": following.seconds if isinstance(following, WaitStep) else 0,
-        "recorded_at": run.recorded_at,
-        "run_id": run.run_id,
-    }
-    if isinstance(step, MessageStep):
-        moved = transaction.execute("journey/insert_sent_transitions", **move)
-    else:
-        moved = transaction.execute("journey/insert_due_transitions", as_of=run.as_of, **move)
-    _fold(transaction, run)
-    return moved
+def _advance_version(transaction: Transaction, version: VersionInFlight, run: Run) -> int:
+    """Pass over the steps in reading order, so that whoever is moved on is found at the later step in the same pass."""
+    moved_to: set[str] = set()
+    advanced = 0
+    for step in version.campaign.steps:
+        if not _may_leave(step, version.standing.get(step.step_id), step.step_id in moved_to, run):
+            continue
+        moved = move_from(transaction, version.campaign, step, run)
+        if moved:
+            moved_to.update(version.campaign.ways[step.step_id].values())
+        advanced += moved
+    return advanced
 
 
-def _fold(transaction: Transaction, run: Run) -> None:
-    transaction.execute("journey/fold_transitions", recorded_at=run.recorded_at, run_id=run.run_id)
-
-
-def _refuse_lost_stages(transaction: Transaction, campaign: Campaign) -> None:
-    known = {step.step_id for step in campaign.steps}
-    standing = transaction.fetch("journey/list_active_stages", campaign_id=campaign.campaign_id)
-    lost = {row["stage"]: row["entries"] for row in standing if row["stage"] not in known}
-    if lost:
-        described = ", ".join(f"{count} on `{stage}`" for stage, count in lost.items())
-        raise ConfigurationError(
-            f"include/campaigns/{campaign.campaign_id}.yaml no longer has steps that entries stand on: {described};"
-            " put the steps back until these entries have left"
-        )
+def _may_leave(step: Step, standing: Standing | None, is_reached_now: bool, run: Run) -> bool:
+    """Whether somebody may be done with the step: who is reached now has had no message there yet."""
+    if is_reached_now and not isinstance(step, (EmailStep, SmsStep)):
+        return True
+    if standing is None:
+        return False
+    return standing.is_due(run.as_of) or waits_for_news(step)

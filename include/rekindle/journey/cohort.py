@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date, timedelta
+from typing import Any
 
+from rekindle.campaigns.conditions import CONTEXT_FIELDS, FieldCondition
 from rekindle.campaigns.definition import AfterDays
-from rekindle.campaigns.models import Campaign, WaitStep
+from rekindle.campaigns.models import Campaign, seconds_in
+from rekindle.errors import ConfigurationError
+from rekindle.journey.moving import options_of
 from rekindle.run import Run, record_run, refuse_older_day
-from rekindle.warehouse import Warehouse
+from rekindle.stops import open_stops
+from rekindle.warehouse import Transaction, Warehouse
+from rekindle.warehouse.statements import with_words
 
 _NEVER = date(1, 1, 1)
+_log = logging.getLogger(__name__)
 
 
 def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[str, int]:
@@ -27,14 +35,24 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
             definition=campaign.definition_json,
             as_of=run.as_of,
         )
-        entered = transaction.execute(
-            "cohort/insert_entries",
+        if stop := open_stops(transaction).forbids_entering(campaign):
+            _log.warning("nobody enters %s: %s is stopped (%s)", campaign.campaign_id, stop.what, stop.mode)
+            counts = {"entered": 0}
+            record_run(transaction, run, "freeze_cohort", counts, campaign.campaign_id)
+            return counts
+        source, offers = _source_of(campaign)
+        entered = _enter(
+            transaction,
+            campaign,
+            source,
+            **offers,
             campaign_id=campaign.campaign_id,
             journey_version=campaign.journey_version,
             as_of=run.as_of,
             cohort_date=run.cohort_date,
             cohort_date_text=run.cohort_date.isoformat(),
             may_re_enter_on=_may_re_enter_on(campaign, run),
+            re_entry="each_time" if campaign.enter.re_entry == "each_time" else "",
             maximum_cohort_size=campaign.enter.maximum_cohort_size,
             holdout_share=campaign.holdout.share,
             holdout_salt=campaign.holdout.salt,
@@ -45,7 +63,7 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
             campaign_id=campaign.campaign_id,
             cohort_date=run.cohort_date,
             first_stage=campaign.first_step.step_id,
-            wait_seconds=campaign.first_step.seconds if isinstance(campaign.first_step, WaitStep) else 0,
+            wait_seconds=seconds_in(campaign.first_step),
             recorded_at=run.recorded_at,
             run_id=run.run_id,
         )
@@ -55,6 +73,56 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
         counts = {"entered": entered}
         record_run(transaction, run, "freeze_cohort", counts, campaign.campaign_id)
     return counts
+
+
+def _source_of(campaign: Campaign) -> tuple[str, dict[str, Any]]:
+    """The statement that reads the campaign's source through its audience, and the values it needs for that."""
+    enter = campaign.enter
+    words = {
+        "audience": ",".join(_filter_word(condition) for condition in enter.audience),
+        "variants": options_of({variant.name: variant.weight for variant in campaign.variants}),
+    }
+    values = {
+        f"audience_{place}_{number}_{CONTEXT_FIELDS[condition.field]}": value
+        for place, condition in enumerate(enter.audience)
+        for number, value in enumerate(_operands(condition))
+    }
+    if enter.signal:
+        kind, names = enter.signal
+        words |= {"source": "signals", "signal_names": str(len(names))}
+        values |= {"signal_kind": kind} | {f"signal_name_{number}": name for number, name in enumerate(names)}
+    else:
+        words |= {"source": "model", "activation_model": enter.model}
+    return with_words("cohort/insert_entries", **words), values
+
+
+def _filter_word(condition: FieldCondition) -> str:
+    """`plan.one_of.text.2`: column, comparison, kind of the values, how many are bound."""
+    operator = condition.operator if condition.operand is not False else "unknown"
+    return f"{condition.field}.{operator}.{CONTEXT_FIELDS[condition.field]}.{len(_operands(condition))}"
+
+
+def _operands(condition: FieldCondition) -> tuple[object, ...]:
+    if condition.operator == "known":
+        return ()
+    return condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
+
+
+def _enter(transaction: Transaction, campaign: Campaign, source: str, **values: Any) -> int:
+    """Raises `ConfigurationError` if the source is not built or has not the columns of an activation model."""
+    try:
+        return transaction.execute(source, **values)
+    except Exception as error:
+        told = str(error)
+        concerned = [model for model in (campaign.enter.model, "sync_lead_context") if model in told]
+        if not concerned and "entering" not in told and "context" not in told:
+            raise
+        model = next(iter(concerned), campaign.enter.model)
+        raise ConfigurationError(
+            f"include/campaigns/{campaign.campaign_id}.yaml enters from {model}, which is not in the warehouse or lacks"
+            f" a column: build it with `dbt build --select {model}`, or name another model. The warehouse says:"
+            f" {told.splitlines()[0]}"
+        ) from error
 
 
 def _may_re_enter_on(campaign: Campaign, run: Run) -> date:

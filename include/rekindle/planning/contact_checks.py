@@ -31,7 +31,7 @@ def check_contacts(
     """
     due: dict[str, Any] = {
         "campaign_id": campaign.campaign_id,
-        "channel": step.kind,
+        "channel": str(step.channel),
         "step_id": step.step_id,
         "as_of": run.as_of,
         "valid_since": run.as_of - VALID_FOR,
@@ -57,7 +57,7 @@ def _remember(warehouse: Warehouse, step: MessageStep, run: Run, checks: dict[st
         {
             # of the address as the warehouse spells it: the ledger joins on that
             "address_hash": address_hash,
-            "channel": step.kind,
+            "channel": str(step.channel),
             "is_usable": found.is_usable,
             "reason": found.reason,
             "line_type": str(found.line_type) if found.line_type else None,
@@ -68,5 +68,5 @@ def _remember(warehouse: Warehouse, step: MessageStep, run: Run, checks: dict[st
         for address_hash, found in checks.items()
     ]
     with warehouse.transaction() as transaction:
-        transaction.execute("plan/delete_contact_checks", channel=step.kind, valid_since=run.as_of - VALID_FOR)
+        transaction.execute("plan/delete_contact_checks", channel=str(step.channel), valid_since=run.as_of - VALID_FOR)
         transaction.insert("rekindle_state.contact_checks", rows)

@@ -10,10 +10,14 @@ from typing import Any
 
 from rekindle.campaigns.models import Campaign, MessageStep
 from rekindle.contacts.checks import check_phone
+from rekindle.journey.fold import fold
+from rekindle.journey.versions import in_flight
 from rekindle.rendering.render import template_hash
 from rekindle.run import Run, record_run, refuse_older_day
+from rekindle.stops import Stop, may_give_up_since, open_stops
+from rekindle.timing.quiet_hours import quiet_hours
 from rekindle.timing.send_window import next_window, zones_to_respect
-from rekindle.timing.zones import candidate_zones
+from rekindle.timing.zones import whereabouts
 from rekindle.vocabulary import Channel
 from rekindle.warehouse import Transaction, Warehouse
 
@@ -21,7 +25,8 @@ from rekindle.warehouse import Transaction, Warehouse
 BATCH_SIZE = {Channel.EMAIL: 5_000, Channel.SMS: 1_000}
 
 
-#: How long an entry waits at a send step for an hour that is known to be decent before it moves on: every wait ends.
+#: How long an entry waits at a send step for an hour that is known to be decent, or for what its template lacks, before
+#: it moves on: every wait ends.
 PATIENCE_WITH_THE_WINDOW = timedelta(days=7)
 
 
@@ -43,10 +48,14 @@ def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, ru
     counts = {"planned": 0, "deferred": 0, "ended_or_skipped": 0}
     with warehouse.transaction() as transaction:
         refuse_older_day(transaction, run, f"plan_{channel}", campaign.campaign_id)
-        for step in campaign.message_steps:
-            if step.channel is not channel:
-                continue
-            _plan_step(transaction, campaign, step, run, counts)
+        stop = open_stops(transaction).forbids_writing(campaign.campaign_id, channel)
+        for version in in_flight(transaction, campaign):
+            moved = 0
+            for step in version.campaign.message_steps:
+                standing = version.standing.get(step.step_id)
+                # who was moved past an earlier step may have come to this one
+                if step.channel is channel and standing is not None and (moved or standing.is_due(run.as_of)):
+                    moved += _plan_step(transaction, version.campaign, step, run, counts, stop)
         record_run(transaction, run, f"plan_{channel}", counts, campaign.campaign_id)
         open_batches = transaction.fetch(
             "plan/list_open_batches", campaign_id=campaign.campaign_id, channel=channel, now=run.recorded_at
@@ -55,39 +64,57 @@ def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, ru
 
 
 def _plan_step(
-    transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run, counts: dict[str, int]
-) -> None:
+    transaction: Transaction,
+    campaign: Campaign,
+    step: MessageStep,
+    run: Run,
+    counts: dict[str, int],
+    stop: Stop | None,
+) -> int:
+    """Plan one step; how many ended there, were moved past it, or got a later due date."""
     place: dict[str, Any] = {"campaign_id": campaign.campaign_id, "step_id": step.step_id}
     _store_number_zones(transaction, campaign, step, run)
     _store_send_windows(transaction, campaign, step, run)
     transaction.execute("plan/delete_due_entries", campaign_id=campaign.campaign_id)
-    transaction.execute(
+    judged = transaction.execute(
         "plan/insert_due_entries",
-        channel=step.kind,
+        channel=str(step.channel),
         topic=campaign.topic,
         as_of=run.as_of,
         cap_since=run.as_of - timedelta(days=campaign.caps.per_days),
         cap_messages=campaign.caps.messages,
-        give_up_since=run.as_of - PATIENCE_WITH_THE_WINDOW,
+        give_up_since=may_give_up_since(transaction, run, PATIENCE_WITH_THE_WINDOW),
+        patience_seconds=int(PATIENCE_WITH_THE_WINDOW.total_seconds()),
+        stopped_by=f"{stop.what}: {stop.mode}" if stop else None,
+        journey_version=campaign.journey_version,
         **place,
     )
+    if not judged:
+        return 0
     counts["planned"] += transaction.execute(
         "plan/insert_messages",
         as_of=run.as_of,
         run_id=run.run_id,
         template_hash=template_hash(step),
         batch_size=BATCH_SIZE[step.channel],
-        batch_prefix=f"{campaign.campaign_id}:{step.step_id}:{run.as_of:%Y%m%dT%H%M%SZ}:",
+        # of one version only: a batch is composed from the words of one
+        batch_prefix=f"{campaign.campaign_id}:{step.step_id}:{campaign.journey_version}:{run.as_of:%Y%m%dT%H%M%SZ}:",
+        journey_version=campaign.journey_version,
+        offer_code=step.offer.code if step.offer else None,
+        offer_ends_at=run.as_of + step.offer.valid_for if step.offer and step.offer.valid_for else None,
         **place,
     )
     counts["deferred"] += transaction.execute("plan/insert_decisions", as_of=run.as_of, run_id=run.run_id, **place)
-    counts["ended_or_skipped"] += transaction.execute(
+    moved = transaction.execute(
         "plan/insert_verdict_transitions",
-        next_send_stage=_next_send_stage(campaign, step),
+        next_stage=campaign.stage_after_skipping(step.step_id),
         **run.signature(),
         **place,
     )
-    transaction.execute("journey/fold_transitions", recorded_at=run.recorded_at, run_id=run.run_id)
+    if moved:
+        fold(transaction, run)
+    counts["ended_or_skipped"] += moved
+    return moved
 
 
 def _store_number_zones(transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run) -> None:
@@ -112,30 +139,29 @@ def _store_send_windows(transaction: Transaction, campaign: Campaign, step: Mess
         "plan/list_zone_evidence",
         campaign_id=campaign.campaign_id,
         step_id=step.step_id,
-        channel=step.kind,
+        channel=str(step.channel),
         as_of=run.as_of,
+        journey_version=campaign.journey_version,
     )
-    window = campaign.send_window.for_channel(step.channel)
     rows = []
     for row in evidence:
         phone_zones = row["phone_time_zones"].split(",") if row["phone_time_zones"] else []
-        candidates = candidate_zones(row["profile_time_zone"], phone_zones, row["country"])
-        zones = zones_to_respect(window, candidates, row["country"])
+        place = row["country"], row["region"], row["postal_code"]
+        found = whereabouts(row["profile_time_zone"], phone_zones, *place)
+        window = quiet_hours().limit(campaign.send_window, step.channel, *place)
+        zones = zones_to_respect(window, found.zones, row["country"])
         interval = next_window(window, zones, run.as_of)
         rows.append(
             {
                 "campaign_id": campaign.campaign_id,
-                "channel": step.kind,
+                "channel": str(step.channel),
+                "journey_version": campaign.journey_version,
                 "as_of": run.as_of,
                 **row,
+                "zone_evidence": found.evidence or ("every_zone_of_the_country" if zones else None),
                 "time_zones": ",".join(zones) or None,
                 "window_opens_at": interval.opens_at if interval else None,
                 "window_closes_at": interval.closes_at if interval else None,
             }
         )
     transaction.insert("rekindle_state.send_windows", rows)
-
-
-def _next_send_stage(campaign: Campaign, step: MessageStep) -> str | None:
-    later = campaign.message_steps[campaign.message_steps.index(step) + 1 :]
-    return later[0].step_id if later else None

@@ -1,22 +1,19 @@
-"""What one campaign would do at an instant, found by doing it on a copy of the warehouse. Nobody is written to."""
+"""What one campaign would do at an instant, found by doing it and undoing it. Nobody is written to."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from rekindle.campaigns.loader import campaign_files, load_each
 from rekindle.campaigns.models import Campaign
-from rekindle.contacts.checks import ContactCheck, check_email, check_phone
-from rekindle.journey import advance_journeys, freeze_cohort
-from rekindle.planning import check_contacts, plan_messages
+from rekindle.journey.versions import InFlight, in_flight_report
+from rekindle.planning import campaigns_of_tick
+from rekindle.planning.rehearsal import check_and_plan, enter_and_advance, undone
 from rekindle.run import Run
-from rekindle.vocabulary import Channel
-from rekindle.warehouse.duckdb import DuckDbWarehouse
-from rekindle.warehouse.ports import Row
+from rekindle.warehouse.ports import Row, Warehouse
 
 RUN_ID = "rekindle plan"
 
@@ -33,49 +30,42 @@ class ForeseenDay:
     messages: Sequence[Row]
     decisions: Sequence[Row]
     moves: Sequence[Row]
+    send_hours: Sequence[Row]
     upcoming: Sequence[Row]
+    in_flight: Sequence[InFlight]
 
 
-def foresee_day(warehouse: DuckDbWarehouse, campaign: Campaign, as_of: datetime, default_region: str) -> ForeseenDay:
-    """Freeze, advance, check and plan as of an instant, on a copy that is thrown away.
+def foresee_day(
+    warehouse: Warehouse, campaign: Campaign, others: Sequence[Campaign], as_of: datetime, default_region: str
+) -> ForeseenDay:
+    """Freeze, advance, settle the turns with the other campaigns, check and plan as of an instant; then undo it.
 
     Numbers are checked by the numbering plan alone: asking the provider costs money. Raises `RefusedError` when a
     later run has finished, and what a real run would raise.
     """
-    with TemporaryDirectory(prefix="rekindle-plan-") as folder:
-        copy = _copy(warehouse, Path(folder))
-        run = Run(as_of=as_of, run_id=RUN_ID, recorded_at=as_of)
-        freeze_cohort(copy, campaign, run)
-        advance_journeys(copy, campaign, run)
-        for channel in (Channel.EMAIL, Channel.SMS):  # texts last, as in the DAG: who can not be mailed moves on
-            _check(copy, campaign, channel, run, default_region)
-            plan_messages(copy, campaign, channel, run)
-        return _read(copy, campaign, run)
+    run = Run(as_of=as_of, run_id=RUN_ID, recorded_at=as_of)
+    with undone(warehouse) as stage:
+        with stage.transaction() as transaction:
+            in_flight = in_flight_report(transaction, campaign)
+        enter_and_advance(stage, campaign, others, run)
+        check_and_plan(stage, campaign, run, default_region)
+        day = _read(stage, campaign, run, in_flight)
+    return day
 
 
-def _copy(warehouse: DuckDbWarehouse, folder: Path) -> DuckDbWarehouse:
-    with warehouse.transaction():
-        pass  # closing folds the write-ahead log of a killed process into the file
-    with warehouse.transaction():  # nobody writes while it is open
-        shutil.copyfile(warehouse.path, folder / warehouse.path.name)
-    return DuckDbWarehouse(folder / warehouse.path.name)
+def rivals(warehouse: Warehouse, campaign: Campaign, include: Path, as_of: datetime) -> list[Campaign]:
+    """The other campaigns that lately took turns with this one. A file that is broken takes no part."""
+    names = {path.stem: path for path in campaign_files(include / "campaigns") if path.stem != campaign.campaign_id}
+    run = Run(as_of=as_of, run_id=RUN_ID, recorded_at=as_of)
+    lately = set(campaigns_of_tick(warehouse, list(names), run, has_run_now=lambda campaign_id: False))
+    loaded = load_each(include / "campaigns", include / "templates")
+    return [found for path, found in loaded if path.stem in lately and isinstance(found, Campaign)]
 
 
-def _check(copy: DuckDbWarehouse, campaign: Campaign, channel: Channel, run: Run, default_region: str) -> None:
-    def check(address: str, country: str | None) -> ContactCheck:
-        if channel is Channel.EMAIL:
-            return check_email(address)
-        return check_phone(address, country or default_region, None)
-
-    for step in campaign.message_steps:
-        if step.channel == channel:
-            check_contacts(copy, campaign, step, run, check)
-
-
-def _read(copy: DuckDbWarehouse, campaign: Campaign, run: Run) -> ForeseenDay:
+def _read(stage: Warehouse, campaign: Campaign, run: Run, in_flight: Sequence[InFlight]) -> ForeseenDay:
     of_run = {"campaign_id": campaign.campaign_id, "run_id": run.run_id}
     of_campaign = {"campaign_id": campaign.campaign_id}
-    with copy.transaction() as transaction:
+    with stage.transaction() as transaction:
         return ForeseenDay(
             as_of=run.as_of,
             scored_as_of=transaction.fetch("report/fetch_scores_age")[0]["scored_as_of"],
@@ -85,5 +75,7 @@ def _read(copy: DuckDbWarehouse, campaign: Campaign, run: Run) -> ForeseenDay:
             messages=transaction.fetch("report/list_planned_messages", **of_run),
             decisions=transaction.fetch("report/list_run_decisions", **of_run),
             moves=transaction.fetch("report/list_run_moves", **of_run),
+            send_hours=transaction.fetch("report/list_send_hours", **of_run),
             upcoming=transaction.fetch("report/list_upcoming_steps", **of_campaign),
+            in_flight=in_flight,
         )

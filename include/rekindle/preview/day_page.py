@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from collections import Counter
+from datetime import date, datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,12 +19,15 @@ def day_page(campaign: Campaign, day: ForeseenDay, segment_price: float | None) 
     """Who would enter, what would leave and what not, who would move or end, and what comes due in the next days."""
     parts: list[RenderableType] = [
         Text(
-            f"{campaign.campaign_id} as of {day.as_of:%a %Y-%m-%d %H:%M} UTC, on a copy: nothing was sent or changed\n"
+            f"{campaign.campaign_id} as of {day.as_of:%a %Y-%m-%d %H:%M} UTC,"
+            " tried and undone: nothing was sent or changed\n"
         ),
+        *([Text("\n".join(["On older versions:", *map(str, day.in_flight), ""]))] if day.in_flight else []),
         _entrants(day),
         *([_samples(day)] if day.samples else []),
         _messages(day),
         _decisions(day),
+        _send_hours(day),
         _moves(day),
         _upcoming(day),
         Text(_cost(campaign, day, segment_price)),
@@ -83,6 +87,16 @@ def _decisions(day: ForeseenDay) -> Table:
     for row in day.decisions:
         again = f"{row['next_due_at']:%a %d %b %H:%M}" if row["next_due_at"] else ""
         table.add_row(row["step_id"], row["channel"], row["reason"], f"{row['decisions']:,}", again)
+    return _or_nothing(table)
+
+
+def _send_hours(day: ForeseenDay) -> Table:
+    hours: Counter[tuple[datetime, str]] = Counter()
+    for row in day.send_hours:
+        hours[row["leaves_at"].replace(minute=0, second=0, microsecond=0), row["channel"]] += row["messages"]
+    table = _table("When it may leave, by day and hour (UTC)", "day", "hour", "channel", "messages")
+    for (hour, channel), messages in sorted(hours.items()):
+        table.add_row(f"{hour:%a %d %b}", f"{hour:%H}:00", channel, f"{messages:,}")
     return _or_nothing(table)
 
 

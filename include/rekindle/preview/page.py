@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
@@ -26,17 +27,30 @@ def preview_page(
         Text(f"Times are the earliest, in {name or 'UTC'}; a message leaves at the first run inside its window.\n"),
     ]
     for number, step in enumerate(steps, 1):
-        parts.append(_panel(number, step, zone) if step.message else _line(number, step, zone))
-    segments = sum(step.message.segments for step in steps if step.message and step.kind == "sms")
+        shown = _panel(number, step, zone) if step.message else _line(number, step, zone)
+        parts.append(Padding(shown, (0, 0, 0, 4 * step.depth)))
+    texts = {step.step_id: step.message.segments for step in steps if step.message and step.kind != "email"}
+    segments = _dearest_way(campaign, texts)
     price = f", {segments * segment_price:.4f} at {segment_price:g} a segment" if segment_price is not None else ""
-    parts.append(Text(f"\nSegments to bill for one lead who goes the whole way: {segments}{price}"))
+    parts.append(Text(f"\nSegments to bill for one lead, on the dearest way to the end: {segments}{price}"))
     return Group(*parts)
 
 
+def _dearest_way(campaign: Campaign, segments: Mapping[str, int]) -> int:
+    """The most segments on any way through the journey."""
+    spent = dict.fromkeys((step.step_id for step in campaign.steps), 0)
+    for step in campaign.steps:  # each stands before all that can follow it
+        spent[step.step_id] += segments.get(step.step_id, 0)
+        for following in campaign.ways[step.step_id].values():
+            spent[following] = max(spent[following], spent[step.step_id])
+    return max(spent.values())
+
+
 def _line(number: int, step: PreviewedStep, zone: tzinfo) -> Text:
-    word = "on" if step.kind == "end" else "until"
+    word = {"end": "on", "wait": "until"}.get(step.kind, "from")
     when = f" {word} {_minute(step.from_, zone)}" if step.from_ else ""
-    return Text(f"{number}. {step.step_id}: {step.what}{when}")
+    line = Text(f"{number}. {step.step_id}: {step.what}{when}")
+    return line.append(_after(step), style="dim")
 
 
 def _panel(number: int, step: PreviewedStep, zone: tzinfo) -> Panel:
@@ -44,13 +58,19 @@ def _panel(number: int, step: PreviewedStep, zone: tzinfo) -> Panel:
     assert message is not None
     when = f", {_minute(step.from_, zone)} to {_minute(step.until, zone)}" if step.from_ and step.until else ""
     title = Text(f"{number}. {step.step_id} ({step.kind}){when}" + (f": {step.what}" if step.what else ""))
+    title.append(_after(step), style="dim")
     if message.problem:
         return Panel(Text(f"held: {message.problem}", style="red"), title=title, title_align="left")
     subject = f"Subject: {message.subject}\n\n" if message.subject is not None else ""
     counted = "1 segment" if message.segments == 1 else f"{message.segments} segments"
     size = f"{counted}, {message.encoding}" if message.encoding else None
     also = "an HTML version goes along" if message.html is not None else None
-    return Panel(Text(subject + message.text.rstrip()), title=title, title_align="left", subtitle=size or also)
+    notes = "; ".join(note for note in (size or also, step.offer) if note)
+    return Panel(Text(subject + message.text.rstrip()), title=title, title_align="left", subtitle=notes or None)
+
+
+def _after(step: PreviewedStep) -> str:
+    return f"   (after {'; or '.join(step.after)})" if step.after else ""
 
 
 def _minute(instant: datetime, zone: tzinfo) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -132,24 +133,59 @@ MODELS: dict[str, type[BaseModel]] = {
 
 BASIC_AUTHENTICATION = {"writeKey": {"type": "http", "scheme": "basic", "description": "The write key as user name."}}
 
-TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {"description": "The body is too large."}}
-TRY_AGAIN: dict[int | str, dict[str, Any]] = {
-    429: {"description": "Too many requests of this client; see Retry-After."},
-    503: {"description": "It could not be made durable; see Retry-After."},
-}
-CALL_RESPONSES: dict[int | str, dict[str, Any]] = {
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+
+
+def told(description: str, content_type: str | None = "text/plain", *headers: str) -> dict[str, Any]:
+    """An answer that is not JSON; with None it has no body."""
+    answer: dict[str, Any] = {"description": description}
+    if content_type is not None:
+        answer["content"] = {content_type: {"schema": {"type": "string"}}}
+    if headers:
+        answer["headers"] = {name: {"required": True, "schema": {"type": "string"}} for name in headers}
+    return answer
+
+
+def page(description: str) -> dict[str, Any]:
+    """A page for a person."""
+    return told(description, "text/html")
+
+
+def without_bodies(responses: Responses) -> Responses:
+    """The answers to a HEAD."""
+    return {
+        status: {name: part for name, part in told.items() if name != "content"} for status, told in responses.items()
+    }
+
+
+def described_methods() -> dict[str, Any]:
+    """The words of an OPTIONS route."""
+    return {
+        "summary": "Which methods there are",
+        "status_code": 204,
+        "responses": {204: told("See the header.", None, "Allow"), **TOO_MANY},
+    }
+
+
+TOO_LARGE: Responses = {413: told("The body is too large.")}
+TOO_MANY: Responses = {429: told("Too many requests of this client.", "text/plain", "Retry-After")}
+TRY_AGAIN: Responses = {503: told("It could not be made durable.", "text/plain", "Retry-After")}
+CUT_OFF: Responses = {400: told("The body was cut off.", None)}
+CALL_RESPONSES: Responses = {
     200: {"model": Success, "description": "On the disk."},
     400: {"model": Refusal, "description": "Not a JSON object."},
     401: {"model": Refusal, "description": "No write key of ours."},
-    415: {"description": "Packed in a way other than gzip."},
+    415: told("Packed in a way other than gzip."),
     **TOO_LARGE,
+    **TOO_MANY,
     **TRY_AGAIN,
 }
-OPT_IN_RESPONSES: dict[int | str, dict[str, Any]] = {
+OPT_IN_RESPONSES: Responses = {
     202: {"model": Success, "description": "Taken. Whether the address is known is not told."},
     400: {"model": FormRefusal, "description": "Not a sign-up; says which field."},
     401: {"model": Refusal, "description": "No write key of ours."},
     **TOO_LARGE,
+    **TOO_MANY,
     **TRY_AGAIN,
 }
 
@@ -166,15 +202,31 @@ def described_call(name: str) -> dict[str, Any]:
     }
 
 
-def described_form(content_type: str, what: str) -> dict[str, Any]:
-    """A body that is not ours to describe in detail."""
-    return {
-        "requestBody": {
-            "description": what,
-            "required": True,
-            "content": {content_type: {"schema": {"type": "array" if content_type.endswith("json") else "object"}}},
-        }
-    }
+def described_webhook(headers: Mapping[str, str], **bodies: Mapping[str, Any]) -> dict[str, Any]:
+    """A provider's request: the headers that sign it, and its body as the provider's own documents describe it."""
+    parameters = [
+        {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string"}}
+        for name, what in headers.items()
+    ]
+    return {"parameters": parameters, "requestBody": _body(bodies)}
+
+
+def described_form(fields: Mapping[str, Any], *, required: bool = False) -> dict[str, Any]:
+    """A form of one of our pages; mail programs send theirs as multipart."""
+    schema = {"type": "object", "properties": dict(fields)}
+    return {"requestBody": _body({"form": schema, "multipart": schema}, required=required)}
+
+
+_CONTENT_TYPES = {
+    "form": "application/x-www-form-urlencoded",
+    "multipart": "multipart/form-data",
+    "json": "application/json",
+}
+
+
+def _body(bodies: Mapping[str, Mapping[str, Any]], *, required: bool = True) -> dict[str, Any]:
+    content = {_CONTENT_TYPES[kind]: {"schema": dict(schema)} for kind, schema in bodies.items()}
+    return {"required": required, "content": content}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:

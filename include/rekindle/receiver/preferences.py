@@ -13,17 +13,40 @@ from datetime import timedelta
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 from starlette.status import HTTP_200_OK, HTTP_204_NO_CONTENT, HTTP_404_NOT_FOUND, HTTP_410_GONE
 
-from rekindle.events.preferences import ALL, Action, PreferenceForm, is_topic, read_form
+from rekindle.events.preferences import ALL, FREQUENCIES, Action, PreferenceForm, is_topic, read_form
+from rekindle.receiver.api import (
+    CUT_OFF,
+    TOO_LARGE,
+    TOO_MANY,
+    Responses,
+    described_form,
+    described_methods,
+    page,
+    told,
+    without_bodies,
+)
 from rekindle.receiver.pages import PRIVATE_HEADERS, Pages
 from rekindle.receiver.reception import NotDurable, Reception, read_body
 from rekindle.tokens import BadToken, ConfirmToken, PreferencesToken, TokenSigner
-from rekindle.vocabulary import Choice, Stream
+from rekindle.vocabulary import Channel, Choice, Stream
 
 LONGEST_FORM = 16 * 1024  # bytes
 #: A sign-up is confirmed within this time or not at all: nobody remembers a form for longer.
 CONFIRMATION_PERIOD = timedelta(days=30)
+
+_NOT_OURS: Responses = {404: page("No token of ours.")}
+_RAN_OUT: Responses = {410: page("The sign-up was too long ago.")}
+_TAKEN: Responses = {**_NOT_OURS, **TOO_LARGE, **TOO_MANY, 503: page("Try again."), **CUT_OFF}
+_CHOICES = {
+    "do": {"type": "string", "enum": [str(action) for action in Action]},
+    "channel": {"type": "array", "items": {"type": "string", "enum": [str(channel) for channel in Channel]}},
+    "topic": {"type": "array", "items": {"type": "string"}},
+    "frequency": {"type": "string", "enum": [str(choice) for choice in FREQUENCIES]},
+    "wording": {"type": "string", "description": "The version of the words that were shown."},
+}
 
 _NOTHING_CHOSEN = "You have not chosen anything yet. Nothing has changed."
 _NO_TOPIC = "Please tick what you want to hear about. Nothing has changed."
@@ -53,7 +76,7 @@ class Wording:
 
 def preference_router(reception: Reception, tokens: TokenSigner, pages: Pages, wording: Wording) -> APIRouter:
     """GET, HEAD and POST of /p/<token> and /confirm/<token>."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
 
     def unknown(stream: Stream) -> Response:
         reception.count(stream, "token_refused")
@@ -70,15 +93,31 @@ def preference_router(reception: Reception, tokens: TokenSigner, pages: Pages, w
             note=note,
         )
 
-    @router.get("/p/{token}")
-    @router.head("/p/{token}")
+    @router.get(
+        "/p/{token}",
+        operation_id="show_preferences",
+        summary="The preference page",
+        responses={200: page("The page."), **_NOT_OURS, **TOO_MANY},
+    )
+    @router.head(
+        "/p/{token}",
+        operation_id="probe_preferences",
+        summary="A machine asks about the page",
+        responses=without_bodies({200: told("Ours."), **_NOT_OURS, **TOO_MANY}),
+    )
     async def show_choices(token: str) -> Response:
         try:
             return choices_page(tokens.read_preferences(token))
         except BadToken:
             return unknown(Stream.PREFERENCES)
 
-    @router.post("/p/{token}")
+    @router.post(
+        "/p/{token}",
+        operation_id="choose_preferences",
+        summary="What was chosen on the page",
+        responses={200: page("Written down, or the page again with a note."), **_TAKEN},
+        openapi_extra=described_form(_CHOICES, required=True),
+    )
     async def take_choices(token: str, request: Request) -> Response:
         try:
             holder = tokens.read_preferences(token)
@@ -111,8 +150,18 @@ def preference_router(reception: Reception, tokens: TokenSigner, pages: Pages, w
             return pages.respond("confirm_ran_out.html", HTTP_410_GONE)
         return confirm
 
-    @router.get("/confirm/{token}")
-    @router.head("/confirm/{token}")
+    @router.get(
+        "/confirm/{token}",
+        operation_id="ask_to_confirm",
+        summary="The page that confirms a sign-up",
+        responses={200: page("The page."), **_RAN_OUT, **_NOT_OURS, **TOO_MANY},
+    )
+    @router.head(
+        "/confirm/{token}",
+        operation_id="probe_confirmation",
+        summary="A machine asks about the page",
+        responses=without_bodies({200: told("Ours."), **_RAN_OUT, **_NOT_OURS, **TOO_MANY}),
+    )
     async def ask_to_confirm(token: str) -> Response:
         confirm = confirmable(token)
         if isinstance(confirm, Response):
@@ -120,7 +169,13 @@ def preference_router(reception: Reception, tokens: TokenSigner, pages: Pages, w
         labels = [wording.label(topic) for topic in confirm.topics.split(",")]
         return pages.respond("confirm.html", HTTP_200_OK, channel=confirm.channel, labels=labels)
 
-    @router.post("/confirm/{token}")
+    @router.post(
+        "/confirm/{token}",
+        operation_id="confirm",
+        summary="The button that confirms a sign-up",
+        responses={200: page("Written down."), **_RAN_OUT, **_TAKEN},
+        openapi_extra=described_form({}),
+    )
     async def take_confirmation(token: str, request: Request) -> Response:
         confirm = confirmable(token)
         if isinstance(confirm, Response):
@@ -137,8 +192,8 @@ def preference_router(reception: Reception, tokens: TokenSigner, pages: Pages, w
             return pages.respond_try_again([])
         return pages.respond("confirmed.html", HTTP_200_OK, channel=confirm.channel)
 
-    @router.options("/p/{token}")
-    @router.options("/confirm/{token}")
+    @router.options("/p/{token}", operation_id="preference_methods", **described_methods())
+    @router.options("/confirm/{token}", operation_id="confirmation_methods", **described_methods())
     async def allow(token: str) -> Response:
         headers = {**PRIVATE_HEADERS, "Allow": "GET, HEAD, POST, OPTIONS"}
         return Response(status_code=HTTP_204_NO_CONTENT, headers=headers)

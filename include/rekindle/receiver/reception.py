@@ -33,6 +33,10 @@ KEPT_HEADERS = (
 )
 LONGEST_HEADER = 512  # characters kept
 
+#: Seconds. A store's client may try for minutes; Twilio hangs up after 15 seconds and calls again. What is written
+#: after all is then there twice, and counts once.
+DURABLE_WITHIN = 10.0
+
 #: Streams whose records say what the link's token holds; not the token itself.
 WITH_TOKEN = frozenset(
     {Stream.LINK_CLICKS, Stream.UNSUBSCRIBES, Stream.PREFERENCES, Stream.CONFIRMATIONS, Stream.OPT_INS}
@@ -78,7 +82,7 @@ class Reception:
         path: str | None = None,
         with_query: bool = False,
     ) -> None:
-        """Return once the request is durable; raises `NotDurable`."""
+        """Return once the request is durable; raises `NotDurable`, at the latest after `DURABLE_WITHIN`."""
         record: dict[str, Any] = {
             "received_at": self.clock.now().isoformat(),
             "remote": request.client.host if request.client else None,
@@ -98,7 +102,8 @@ class Reception:
         if stream in WITH_TOKEN:
             record["token"] = token
         try:
-            await asyncio.wrap_future(self.landing.append(stream, record))
+            async with asyncio.timeout(DURABLE_WITHIN):
+                await asyncio.wrap_future(self.landing.append(stream, record))
         except (OSError, RuntimeError) as error:
             self.count(stream, "not_durable")
             raise NotDurable("the landing zone did not take the request") from error

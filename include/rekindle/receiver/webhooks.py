@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from starlette.status import HTTP_200_OK, HTTP_403_FORBIDDEN, HTTP_503_SERVICE_UNAVAILABLE
 
-from rekindle.receiver.api import TOO_LARGE, TRY_AGAIN, described_form
+from rekindle.receiver.api import CUT_OFF, TOO_LARGE, TRY_AGAIN, Responses, described_webhook, told
 from rekindle.receiver.reception import Reception, read_body
 from rekindle.receiver.signatures import SendGridVerifier, TwilioVerifier
 from rekindle.replies.answers import NO_ANSWER, twiml_answer
@@ -22,14 +21,24 @@ TWILIO_SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
 #: An inbound text is at most 1600 characters; a status is a few hundred bytes.
 LONGEST_TWILIO_BODY = 64 * 1024
 
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "On the disk."},
-    403: {"description": "The signature does not fit."},
-    **TOO_LARGE,
-    **TRY_AGAIN,
-}
-_TWILIO_FORM = described_form(
-    "application/x-www-form-urlencoded", "As Twilio signs it; JSON with bodySHA256 is taken too."
+_REFUSED: Responses = {403: told("The signature does not fit."), **TOO_LARGE, **TRY_AGAIN, **CUT_OFF}
+_SENDGRID_RESPONSES: Responses = {200: told("On the disk.", None), **_REFUSED}
+_TWILIO_RESPONSES: Responses = {200: told("On the disk. The body is TwiML.", "text/xml"), **_REFUSED}
+
+_SENDGRID_WEBHOOK = described_webhook(
+    {
+        SENDGRID_SIGNATURE_HEADER: "Base64 of the ECDSA signature over the time stamp and the raw body.",
+        SENDGRID_TIMESTAMP_HEADER: "Unix seconds.",
+    },
+    json={"type": "array", "items": {"type": "object"}},
+)
+_TWILIO_WEBHOOK = described_webhook(
+    {
+        TWILIO_SIGNATURE_HEADER: "Base64 of the HMAC over our address and the form's parameters.",
+        TWILIO_SETTINGS_HEADER: "Names the hash where it is not SHA-1.",
+    },
+    form={"type": "object", "additionalProperties": {"type": "string"}},
+    json={"type": "object"},
 )
 
 
@@ -48,8 +57,8 @@ def webhook_router(
         operation_id="sendgrid_events",
         summary="SendGrid's Signed Event Webhook",
         response_class=Response,
-        responses=_RESPONSES,
-        openapi_extra=described_form("application/json", "As SendGrid signs it."),
+        responses=_SENDGRID_RESPONSES,
+        openapi_extra=_SENDGRID_WEBHOOK,
     )
     async def take_sendgrid_events(request: Request) -> Response:
         stream = Stream.SENDGRID_EVENTS
@@ -90,8 +99,8 @@ def webhook_router(
         operation_id="twilio_status",
         summary="A status callback",
         response_class=Response,
-        responses=_RESPONSES,
-        openapi_extra=_TWILIO_FORM,
+        responses=_TWILIO_RESPONSES,
+        openapi_extra=_TWILIO_WEBHOOK,
     )
     async def take_twilio_status(request: Request) -> Response:
         return await take_twilio(Stream.TWILIO_STATUS, request)
@@ -101,8 +110,8 @@ def webhook_router(
         operation_id="twilio_inbound",
         summary="A text of a person",
         response_class=Response,
-        responses=_RESPONSES,
-        openapi_extra=_TWILIO_FORM,
+        responses=_TWILIO_RESPONSES,
+        openapi_extra=_TWILIO_WEBHOOK,
     )
     async def take_twilio_inbound(request: Request) -> Response:
         return await take_twilio(Stream.TWILIO_INBOUND, request)
@@ -124,4 +133,4 @@ def _refused(reception: Reception, stream: Stream) -> Response:
 def _not_configured(reception: Reception, stream: Stream) -> Response:
     # 503 and not 403: the provider tries again, and nothing is lost while somebody sets the secret.
     reception.count(stream, "not_configured")
-    return Response("not configured\n", HTTP_503_SERVICE_UNAVAILABLE, media_type="text/plain")
+    return Response("not configured\n", HTTP_503_SERVICE_UNAVAILABLE, {"Retry-After": "30"}, media_type="text/plain")

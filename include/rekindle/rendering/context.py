@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from rekindle.campaigns.models import Campaign
+from rekindle.campaigns.step_definitions import OfferDefinition
 from rekindle.rendering.fields import MERGE_FIELDS
 
 
@@ -25,18 +27,29 @@ def message_context(
     tracked_link: str,
     unsubscribe_link: str,
     preferences_link: str = "",
+    confirm_link: str = "",
+    offer: OfferDefinition | None = None,
 ) -> dict[str, object]:
-    """The merge fields of one message. Of `lead` only the known fields of a lead are taken, whatever else it holds."""
+    """The merge fields of one message. Of `lead` only the known fields of a lead are taken, whatever else it holds.
+
+    `offer` is the step's; the day it ends is that of `lead["offer_ends_at"]`, which planning sets.
+    """
     of_lead = {name: lead.get(name) for name, field in MERGE_FIELDS.items() if not field.is_always_there}
-    offer = campaign.offer
     return {
         **of_lead,
         "tracked_link": tracked_link,
         "unsubscribe_link": unsubscribe_link,
         "preferences_link": preferences_link,
+        "confirm_link": confirm_link,
         "company_name": company.name,
         "postal_address": company.postal_address,
         "sender_name": campaign.sender.name,
         "offer_code": offer.code if offer else None,
         "offer_description": offer.description if offer else None,
+        "offer_ends_on": _day(lead.get("offer_ends_at")) if offer and offer.valid_for else None,
     }
+
+
+def _day(instant: object) -> date | None:
+    """The UTC day of an instant."""
+    return instant.date() if isinstance(instant, datetime) else None

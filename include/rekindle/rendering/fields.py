@@ -22,20 +22,39 @@ class MergeField:
     is_always_there: bool = False  # ours, never the lead's: needs no fallback
     is_personal: bool = False  # differs from lead to lead and says we know this one
     needs_offer: bool = False
+    needs_end: bool = False  # of an offer that runs out
 
 
-def _always(name: str, meaning: str, sample: str, longest: int, *, needs_offer: bool = False) -> MergeField:
-    return MergeField(name, meaning, sample, longest, is_always_there=True, needs_offer=needs_offer)
+def _always(name: str, meaning: str, sample: object, longest: int) -> MergeField:
+    return MergeField(name, meaning, sample, longest, is_always_there=True)
+
+
+def _of_offer(name: str, meaning: str, sample: object, longest: int, *, needs_end: bool = False) -> MergeField:
+    return MergeField(name, meaning, sample, longest, is_always_there=True, needs_offer=True, needs_end=needs_end)
+
+
+def _personal(name: str, meaning: str, sample: object, longest: int) -> MergeField:
+    return MergeField(name, meaning, sample, longest, is_personal=True)
 
 
 MERGE_FIELDS: Mapping[str, MergeField] = {
     field.name: field
     for field in (
-        MergeField("first_name", "given name, from the profile", "Ada", 30, is_personal=True),
-        MergeField("plan", "plan or tariff, from the profile", "team", 20, is_personal=True),
-        MergeField(
-            "last_key_action_on", "day of the last key action (a date)", date(2026, 3, 14), 10, is_personal=True
-        ),
+        _personal("first_name", "given name, from the profile", "Ada", 30),
+        _personal("plan", "plan or tariff, from the profile", "team", 20),
+        _personal("last_key_action_on", "day of the last key action (a date)", date(2026, 3, 14), 10),
+        _personal("last_purchase_on", "day of the last purchase (a date)", date(2026, 2, 3), 10),
+        _personal("renewal_on", "day the subscription renews or ends (a date)", date(2026, 5, 1), 10),
+        _personal("last_product_viewed", "what the lead looked at last", "the walnut desk", 30),
+        _personal("cart_item", "what lies in the cart", "the reading lamp", 30),
+        _personal("feature_asked_for", "what the lead asked us for", "CSV export", 30),
+        _personal("feature_asked_in", "where it asked, like `the spring survey`", "the spring survey", 30),
+        _personal("last_ticket_subject", "what the last support ticket was about", "a missing invoice", 60),
+        _personal("last_ticket_on", "day of the last support ticket (a date)", date(2026, 1, 20), 10),
+        MergeField("score_reasons", "why the lead is cold, for your own eyes", "no log-in for 95 days", 120),
+        MergeField("segment", "segment of the score", "lapsed_buyer", 30),
+        MergeField("cold_score", "0 (warm) to 100 (cold)", 87.5, 5),
+        MergeField("variant", "the variant drawn for the lead", "story", 63),
         MergeField("locale", "language and region, like en-US", "en-US", 10),
         MergeField("country", "ISO 3166 code of the country", "US", 2),
         _always("tracked_link", "the one link that counts clicks", "https://example.com/c/token", LONGEST_TRACKED_LINK),
@@ -43,11 +62,21 @@ MERGE_FIELDS: Mapping[str, MergeField] = {
         _always(
             "preferences_link", "where the lead says what to get and how often", "https://example.com/p/token", 400
         ),
+        _always(
+            "confirm_link", "where somebody says that an address is theirs", "https://example.com/confirm/token", 400
+        ),
         _always("company_name", "who writes", "Example Works", 30),
         _always("postal_address", "the company's street address", "1 Example Street, Springfield, IL 62701, USA", 200),
         _always("sender_name", "who signs, from the campaign", "Mara", 30),
-        _always("offer_code", "code of the campaign's offer", "BACK20", 20, needs_offer=True),
-        _always("offer_description", "what the offer gives", "20 % off", 60, needs_offer=True),
+        _of_offer("offer_code", "code of the step's offer", "BACK20", 20),
+        _of_offer("offer_description", "what the offer gives", "20 % off", 60),
+        _of_offer(
+            "offer_ends_on",
+            "last day of the offer (a date), if it has `valid_for`",
+            date(2026, 4, 2),
+            10,
+            needs_end=True,
+        ),
     )
 }
 

@@ -16,7 +16,7 @@ from datetime import date
 from functools import lru_cache
 from html import escape
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rekindle.campaigns.models import EmailStep, MessageTemplate, SmsStep
@@ -100,6 +100,13 @@ def long_date(day: date) -> str:
     return f"{day.day} {month_and_year(day)}"
 
 
+def required(value: object) -> object:
+    """The value; a message whose lead lacks it is held, on purpose."""
+    if isinstance(value, _Required):
+        raise UndefinedError(value._undefined_message)
+    return value
+
+
 def _environment(*, is_html: bool) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         autoescape=is_html,  # plain text has no markup to escape
@@ -109,7 +116,7 @@ def _environment(*, is_html: bool) -> ImmutableSandboxedEnvironment:
         auto_reload=False,
         cache_size=0,
     )
-    environment.filters |= {"month_and_year": month_and_year, "long_date": long_date}
+    environment.filters |= {"month_and_year": month_and_year, "long_date": long_date, "required": required}
     # The same lead must get the same body again, or its hash proves nothing.
     del environment.filters["random"], environment.globals["lipsum"]
     return environment
@@ -122,6 +129,7 @@ _HTML = _environment(is_html=True)
 TEMPLATE_GLOBALS = frozenset(_PLAIN.globals)
 
 
+@lru_cache(maxsize=1024)
 def parse_template(template: MessageTemplate) -> nodes.Template:
     """The template's syntax tree; raises `TemplateFailed` with the line. A template may use no other file."""
     environment = _HTML if template.name.endswith(".html.j2") else _PLAIN
@@ -200,12 +208,27 @@ def _fill(template: MessageTemplate, fields: Mapping[str, object]) -> str:
 
 @lru_cache(maxsize=1024)
 def _compiled(source: str, is_html: bool) -> Template:
-    return (_HTML if is_html else _PLAIN).from_string(source)
+    template = (_HTML if is_html else _PLAIN).from_string(source)
+    # Jinja chains two dictionaries here and copies the chain for every message, which costs more than the rendering.
+    template.globals = dict(template.globals)
+    return template
 
 
 @lru_cache(maxsize=1024)
 def _subject_template(step: EmailStep) -> MessageTemplate:
     return MessageTemplate(f"subject of {step.step_id}", step.subject)
+
+
+@lru_cache(maxsize=1024)
+def used_fields(step: EmailStep | SmsStep) -> frozenset[str]:
+    """Every field that some template of the step mentions: what none mentions need not be made for every lead.
+
+    Raises `TemplateFailed`.
+    """
+    templates = [step.template]
+    if isinstance(step, EmailStep):
+        templates += [_subject_template(step)] + ([step.html_template] if step.html_template else [])
+    return frozenset().union(*(meta.find_undeclared_variables(parse_template(one)) for one in templates))
 
 
 @lru_cache(maxsize=1024)
@@ -217,9 +240,17 @@ def _is_gsm7_template(template: MessageTemplate) -> bool:
     return all(is_gsm7(smart_encode(text)) for text in said)
 
 
+#: All white space of ASCII but a blank and a line break, and what is too much of these.
+_UNTIDY_ASCII = (" \n", "\n\n\n", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
+
+
 def _tidy(text: str) -> str:
     """No blanks at line ends, no blank lines at either end, never more than one blank line in a row."""
-    lines = [line.rstrip() for line in text.strip().splitlines()]
+    text = text.strip()
+    # Nearly every text is tidy, and finding that out is quicker.
+    if text.isascii() and not any(mess in text for mess in _UNTIDY_ASCII):
+        return text
+    lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join(line for i, line in enumerate(lines) if line or lines[i - 1])
 
 

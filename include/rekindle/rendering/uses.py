@@ -7,20 +7,30 @@ from dataclasses import dataclass
 
 from jinja2 import meta, nodes
 
-from rekindle.campaigns.models import MessageTemplate
-from rekindle.rendering.render import TEMPLATE_GLOBALS, parse_template
+from rekindle.campaigns.models import Campaign, MessageTemplate
+from rekindle.rendering.fields import MERGE_FIELDS
+from rekindle.rendering.render import TEMPLATE_GLOBALS, parse_template, used_fields
 
 _FALLBACK_FILTERS = ("default", "d")
+_HOLDING_FILTER = "required"
+#: What a contact and an entry know; every other field of a lead is in `sync_lead_context`.
+_OF_CONTACT_AND_ENTRY = frozenset({"first_name", "plan", "locale", "last_key_action_on", "segment", "variant"})
+_LEAD_CONTEXT = frozenset(
+    name for name, field in MERGE_FIELDS.items() if not field.is_always_there and name not in _OF_CONTACT_AND_ENTRY
+)
 _Names = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldUse:
-    """One mention of a field. `has_fallback`: the template still renders when the lead lacks it."""
+    """One mention of a field. `has_fallback`: the template still renders when the lead lacks it. `holds`: it is meant
+    not to.
+    """
 
     name: str
     line: int
     has_fallback: bool
+    holds: bool = False
 
 
 def field_uses(template: MessageTemplate) -> list[FieldUse]:
@@ -28,6 +38,11 @@ def field_uses(template: MessageTemplate) -> list[FieldUse]:
     tree = parse_template(template)
     fields = frozenset(meta.find_undeclared_variables(tree)) - TEMPLATE_GLOBALS
     return [use for use in _walk(tree, frozenset()) if use.name in fields]
+
+
+def needs_lead_context(campaign: Campaign) -> bool:
+    """Whether some template says what only `sync_lead_context` knows. Raises `TemplateFailed`."""
+    return any(not _LEAD_CONTEXT.isdisjoint(used_fields(step)) for step in campaign.message_steps)
 
 
 def literal_texts(template: MessageTemplate) -> list[tuple[int, str]]:
@@ -46,6 +61,8 @@ def _walk(node: nodes.Node, known: _Names) -> Iterator[FieldUse]:
             yield FieldUse(field.name, field.lineno, True)
             for argument in node.args:
                 yield from _walk(argument, known)
+        case nodes.Filter(node=nodes.Name() as field, name=filter_name) if filter_name == _HOLDING_FILTER:
+            yield FieldUse(field.name, field.lineno, field.name in known, holds=True)
         case nodes.Test(node=nodes.Name() as field, name="defined" | "undefined"):
             yield FieldUse(field.name, field.lineno, True)
         case nodes.And():

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rekindle.campaigns.answers import words_for
 from rekindle.errors import ConfigurationError
 from rekindle.events.optout import STOP_WORDS, read_reply, words_of
 from rekindle.vocabulary import EventType
@@ -19,8 +20,6 @@ def _set_of(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-YES_WORDS = _set_of("yes y yeah yep yup ya sure absolutely definitely si oui ja")
-NO_WORDS = _set_of("no n nope nah non nein")
 #: May stand around an answer without changing it.
 _POLITE = _set_of("please pls plz thanks thank you thx ok okay hi hello hey sir madam option answer number merci danke")
 
@@ -80,8 +79,7 @@ class OpenQuestion:
 
     def keywords(self, answer: str) -> frozenset[str]:
         """Everything that means this answer, in the form texts are compared in."""
-        usual = {"yes": YES_WORDS, "no": NO_WORDS}.get(answer, frozenset())
-        return usual | {"".join(words_of(keyword)) for keyword in self.answers[answer]}
+        return frozenset("".join(words_of(keyword)) for keyword in words_for(answer, self.answers[answer]))
 
     def answered_by(self, text: str) -> str | None:
         """The answer a text gives: a keyword alone, or with politeness around it ("yes please", "b, thanks")."""

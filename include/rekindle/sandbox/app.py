@@ -104,12 +104,16 @@ def _too_busy(world: World, provider: Provider, wait: float, limit: float | None
     headers = {"Retry-After": str(seconds)}
     if provider is Provider.TWILIO:
         return _raw_json(twilio.Refusal(20429).body(), 429, headers | {"Twilio-Concurrent-Requests": "100"})
-    headers |= {
-        "X-RateLimit-Limit": str(int(limit or 600)),
-        "X-RateLimit-Remaining": "0",
-        "X-RateLimit-Reset": str(world.now() + seconds),
+    return _raw_json(sendgrid.TOO_MANY_REQUESTS, 429, headers | _rate_headers(world, limit or 600, 0, seconds))
+
+
+def _rate_headers(world: World, limit: float, remaining: int, wait: float) -> dict[str, str]:
+    """SendGrid's three, on refusals and on what it accepts; the reset is in whole Unix seconds."""
+    return {
+        "X-RateLimit-Limit": str(int(limit)),
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Reset": str(world.now() + math.ceil(wait)),
     }
-    return _raw_json(sendgrid.TOO_MANY_REQUESTS, 429, headers)
 
 
 # --- SendGrid
@@ -166,7 +170,9 @@ class SendGridRoutes:
         if busy is not None:
             return _too_busy(world, Provider.SENDGRID, busy[0], busy[1].per_second)
         accepted = world.accept_mail(raw, recipients)
-        return Response(status_code=202, headers={"X-Message-Id": accepted.request_id})
+        headers = {"X-Message-Id": accepted.request_id}
+        left = world.faults.left(Provider.SENDGRID, Endpoint.MAIL_SEND)
+        return Response(status_code=202, headers=headers if left is None else headers | _rate_headers(world, *left))
 
     def _list_name(self, request: Request) -> SuppressionList:
         try:

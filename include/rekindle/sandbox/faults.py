@@ -197,5 +197,19 @@ class Faults:
             armed.allowance -= {Unit.REQUESTS: 1, Unit.MESSAGES: messages, Unit.SEGMENTS: segments}[armed.rule.unit]
         return None
 
+    def left(self, provider: Provider, endpoint: Endpoint) -> tuple[float, int, float] | None:
+        """After a request that was allowed: the tightest rate, how many it lets through now, and real seconds until the
+        next one is; none without a throttle.
+        """
+        rates = [
+            (armed.allowance, armed.rule.per_second)
+            for armed in self._armed
+            if armed.rule.per_second is not None and armed.covers(provider, endpoint)
+        ]
+        if not rates:
+            return None
+        allowance, rate = min(rates)
+        return rate, max(0, int(allowance)), max(0.0, (1.0 - allowance) / rate)
+
     def _arm(self, rules: Sequence[FaultRule]) -> list[_Armed]:
         return [_Armed(rule, Dice.of(self._seed, "fault", str(index), rule.kind)) for index, rule in enumerate(rules)]

@@ -20,7 +20,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic_core import to_json
 
-from rekindle.clock import Clock
+from rekindle.clock import Clock, SystemClock
 from rekindle.sandbox import people, sendgrid, twilio
 from rekindle.sandbox.faults import FaultKind, FaultRule, Faults, Provider, Unit
 from rekindle.sandbox.keys import generate_signing_key, load_or_create_signing_key
@@ -104,7 +104,9 @@ class World:
         document = on_one_line(raw)
         number = len(self.mail_requests)
         request = MailRequest(sendgrid.request_id(self.settings.seed, number, now, document), now, document, recipients)
-        self.record.append_with_document("mail", document, id=request.request_id, at=now, recipients=recipients)
+        self.record.append_with_document(
+            "mail", document, id=request.request_id, at=now, received_at=_real_time(), recipients=recipients
+        )
         self._add_mail(request)
         return request
 
@@ -120,7 +122,7 @@ class World:
         number = len(self.messages.in_order)
         media = any(name == "MediaUrl" for name, _ in form)
         sid = twilio.message_sid(self.settings.seed, number, now, raw, media=media)
-        self.record.append("text", sid=sid, at=now, form=form)
+        self.record.append("text", sid=sid, at=now, received_at=_real_time(), form=form)
         return self._add_text(sid, now, form)
 
     def _add_text(self, sid: str, accepted_at: int, form: Form) -> Message:
@@ -574,6 +576,11 @@ class World:
 def iso(instant: int) -> str:
     """An instant as ISO 8601 in UTC."""
     return datetime.fromtimestamp(instant, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _real_time() -> float:
+    """Unix seconds of the machine, whatever the logical clock says: what a rate is judged by in the record."""
+    return SystemClock().now().timestamp()
 
 
 def _signing_key(settings: SandboxSettings) -> ec.EllipticCurvePrivateKey:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
@@ -25,6 +25,7 @@ _DAY = 24 * 60 * _MINUTE
 _WEEK = 7 * _DAY
 _LOOK_EVERY = 3 * 60 * _MINUTE  # no zone changes its offset twice within three hours
 _WEEKS_AHEAD = 54  # a window that does not open within a year does not open
+_EPOCH = date(1970, 1, 1)
 _EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday
 _HOURS = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})")
 
@@ -73,22 +74,46 @@ class LocalHours:
 QUIET_HOURS_COMPLEMENT = LocalHours(8 * 60, 21 * 60)
 
 
+#: The hours of each weekday, Monday first.
+Week: TypeAlias = tuple[tuple[LocalHours, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SendWindow:
-    """Local hours and weekdays (Monday 0) in which a message may leave."""
+    """Local hours and weekdays (Monday 0) in which a message may leave, and local dates on which none does.
+
+    `by_weekday` holds the hours of weekdays that differ from `hours`; `blackouts` are pairs of first and last date.
+    """
 
     hours: tuple[LocalHours, ...]
     weekdays: frozenset[int]
     unknown_time_zone: UnknownTimeZone = UnknownTimeZone.HOLD
+    by_weekday: tuple[tuple[int, tuple[LocalHours, ...]], ...] = ()
+    blackouts: tuple[tuple[date, date], ...] = ()
 
     def __post_init__(self) -> None:
-        spans = _merged([(stretch.opens, stretch.closes) for stretch in self.hours])
-        object.__setattr__(self, "hours", tuple(LocalHours(*span) for span in spans))
+        object.__setattr__(self, "hours", _tidy(self.hours))
+        object.__setattr__(self, "by_weekday", tuple((day, _tidy(hours)) for day, hours in sorted(self.by_weekday)))
+        object.__setattr__(self, "blackouts", tuple(sorted(self.blackouts)))
+
+    @property
+    def week(self) -> Week:
+        """The hours of each weekday, Monday first."""
+        differing = dict(self.by_weekday)
+        return tuple(differing.get(day, self.hours if day in self.weekdays else ()) for day in range(7))
 
     def within(self, limit: LocalHours) -> SendWindow:
         """The same window without the hours outside `limit`; no hours at all are left if they do not touch."""
-        spans = _shared([(stretch.opens, stretch.closes) for stretch in self.hours], [(limit.opens, limit.closes)])
-        return replace(self, hours=tuple(LocalHours(*span) for span in spans))
+        return replace(
+            self,
+            hours=_in_both(self.hours, (limit,)),
+            by_weekday=tuple((day, _in_both(hours, (limit,))) for day, hours in self.by_weekday),
+        )
+
+    def within_week(self, limit: Week) -> SendWindow:
+        """The same window without the hours outside those of each weekday."""
+        kept = tuple((day, _in_both(hours, limit[day])) for day, hours in enumerate(self.week))
+        return self if tuple(hours for _, hours in kept) == self.week else replace(self, by_weekday=kept)
 
     def for_channel(self, channel: Channel) -> SendWindow:
         """What is left of the window on a channel: a text never leaves in quiet hours, whatever a file says."""
@@ -97,7 +122,20 @@ class SendWindow:
     def contains(self, local: datetime) -> bool:
         """Whether a wall-clock time is inside the window."""
         minute = local.hour * 60 + local.minute
-        return local.weekday() in self.weekdays and any(each.opens <= minute < each.closes for each in self.hours)
+        open_now = any(each.opens <= minute < each.closes for each in self.week[local.weekday()])
+        return open_now and not any(first <= local.date() <= last for first, last in self.blackouts)
+
+
+def _tidy(hours: Iterable[LocalHours]) -> tuple[LocalHours, ...]:
+    return tuple(LocalHours(*span) for span in _merged([(stretch.opens, stretch.closes) for stretch in hours]))
+
+
+def _in_both(one: Iterable[LocalHours], other: Iterable[LocalHours]) -> tuple[LocalHours, ...]:
+    spans = _shared(
+        _merged([(stretch.opens, stretch.closes) for stretch in one]),
+        _merged([(stretch.opens, stretch.closes) for stretch in other]),
+    )
+    return tuple(LocalHours(*span) for span in spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +186,8 @@ def next_window(
 @lru_cache(maxsize=8192)
 def _open_in_all(window: SendWindow, zones: tuple[str, ...], week: int) -> tuple[_Span, ...]:
     """The spans of a UTC week in which the window is open in all zones."""
-    different = iter({_open_in_zone(window.hours, window.weekdays, zone, week) for zone in zones})
+    hours, blackouts = window.week, _days_of(window.blackouts)
+    different = iter({_open_in_zone(hours, blackouts, zone, week) for zone in zones})
     shared: Sequence[_Span] = next(different)
     for spans in different:
         shared = _shared(shared, spans)
@@ -156,19 +195,26 @@ def _open_in_all(window: SendWindow, zones: tuple[str, ...], week: int) -> tuple
 
 
 @lru_cache(maxsize=16384)
-def _open_in_zone(hours: tuple[LocalHours, ...], weekdays: frozenset[int], zone: str, week: int) -> tuple[_Span, ...]:
+def _open_in_zone(hours: Week, blackouts: frozenset[int], zone: str, week: int) -> tuple[_Span, ...]:
     """The spans of a UTC week in which the window is open in one zone."""
     spans: list[_Span] = []
     for begin, end, offset in _constant_offsets(zone, week):
         for day in range((begin + offset) // _DAY, (end + offset - 1) // _DAY + 1):  # local days since 1970
-            if (day + _EPOCH_WEEKDAY) % 7 in weekdays:
+            if day not in blackouts:
                 midnight = day * _DAY - offset
-                for stretch in hours:
+                for stretch in hours[(day + _EPOCH_WEEKDAY) % 7]:
                     opens = max(begin, midnight + stretch.opens * _MINUTE)
                     closes = min(end, midnight + stretch.closes * _MINUTE)
                     if opens < closes:
                         spans.append((opens, closes))
     return tuple(_merged(spans))
+
+
+@lru_cache(maxsize=256)
+def _days_of(blackouts: tuple[tuple[date, date], ...]) -> frozenset[int]:
+    """The days since 1970 of these dates."""
+    spans = [(first - _EPOCH).days for first, _ in blackouts], [(last - _EPOCH).days for _, last in blackouts]
+    return frozenset(day for begin, end in zip(*spans, strict=True) for day in range(begin, end + 1))
 
 
 @lru_cache(maxsize=4096)

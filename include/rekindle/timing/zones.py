@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
+
+from rekindle.timing.regions import regions_of_postal_code, regions_of_state, zones_of_regions
 
 #: A number whose prefix spans more zones than this says nothing about a place: libphonenumber answers 42 zones for a
 #: North American toll-free number, while the widest real prefix (+7, Russia and Kazakhstan) has 16.
@@ -19,22 +23,62 @@ COUNTRY_ALIASES = {"USA": "US", "UK": "GB"}
 _PROBE_INSTANTS = (datetime(2026, 1, 15, 12, tzinfo=UTC), datetime(2026, 7, 15, 12, tzinfo=UTC))
 
 
-def candidate_zones(
-    profile_time_zone: str | None, phone_time_zones: Sequence[str], country: str | None
-) -> tuple[str, ...]:
-    """Every IANA zone the lead may be in, sorted; `()` when nothing is known.
+class ZoneEvidence(StrEnum):
+    """The rung of the ladder that decided where a lead may be."""
 
-    The first rung of the ladder with usable evidence wins:
+    PROFILE = "profile"
+    POSTAL_CODE = "postal_code"
+    STATE = "state"
+    NUMBER = "number"
+    COUNTRY = "country"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Every IANA zone the lead may be in, sorted, and the evidence for it; no zones and None when nothing is known."""
+
+    zones: tuple[str, ...]
+    evidence: ZoneEvidence | None
+
+
+def whereabouts(
+    profile_time_zone: str | None,
+    phone_time_zones: Sequence[str],
+    country: str | None,
+    state: str | None = None,
+    postal_code: str | None = None,
+) -> Whereabouts:
+    """Where the lead may be. The first rung of the ladder with usable evidence wins:
 
     1. the profile's own zone, if it is an IANA zone of a place (`UTC` and `Etc/*` are what servers fill in);
-    2. all zones the phone number may be in, unless there are so many that the number names no place;
-    3. the zones of the country, if all of them share one clock.
+    2. the zones of the state that the postal code (USA, Canada) is in; its first three characters are enough;
+    3. the zones of the state or province;
+    4. all zones the phone number may be in, unless there are so many that the number names no place;
+    5. the zones of the country, if all of them share one clock.
     """
-    for evidence in (_places([profile_time_zone or ""]), _zones_of_number(phone_time_zones)):
-        if evidence:
-            return evidence
+    code = country_code(country)
     of_country = zones_of_country(country)
-    return of_country if of_country and _share_a_clock(of_country) else ()
+    for evidence, zones in (
+        (ZoneEvidence.PROFILE, _places([profile_time_zone or ""])),
+        (ZoneEvidence.POSTAL_CODE, zones_of_regions(regions_of_postal_code(code, postal_code))),
+        (ZoneEvidence.STATE, zones_of_regions(regions_of_state(code, state))),
+        (ZoneEvidence.NUMBER, _zones_of_number(phone_time_zones)),
+        (ZoneEvidence.COUNTRY, of_country if of_country and _share_a_clock(of_country) else ()),
+    ):
+        if zones:
+            return Whereabouts(zones, evidence)
+    return Whereabouts((), None)
+
+
+def candidate_zones(
+    profile_time_zone: str | None,
+    phone_time_zones: Sequence[str],
+    country: str | None,
+    state: str | None = None,
+    postal_code: str | None = None,
+) -> tuple[str, ...]:
+    """As `whereabouts`, the zones alone."""
+    return whereabouts(profile_time_zone, phone_time_zones, country, state, postal_code).zones
 
 
 def proper_zone(name: str) -> str | None:
@@ -50,8 +94,13 @@ def _places(names: Iterable[str]) -> tuple[str, ...]:
 
 def zones_of_country(country: str | None) -> tuple[str, ...]:
     """All zones of a country by its ISO 3166 code, sorted; `()` if unknown. `US` includes Alaska and Hawaii."""
+    return _zones_by_country().get(country_code(country), ())
+
+
+def country_code(country: str | None) -> str:
+    """The ISO 3166 code a country is known by here; empty if none is given."""
     code = (country or "").strip().upper()
-    return _zones_by_country().get(COUNTRY_ALIASES.get(code, code), ())
+    return COUNTRY_ALIASES.get(code, code)
 
 
 def _zones_of_number(names: Sequence[str]) -> tuple[str, ...]:

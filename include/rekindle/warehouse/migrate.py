@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rekindle.clock import Clock
 from rekindle.errors import ConfigurationError
+from rekindle.warehouse.dialect import Dialect
 from rekindle.warehouse.ports import Warehouse
 from rekindle.warehouse.statements import migrations
 
@@ -18,6 +19,11 @@ create table if not exists {state}.schema_migrations (
     applied_at {timestamp} not null
 );
 """
+
+
+def ledger(dialect: Dialect) -> str:
+    """The script that makes the table of applied migrations, where it is not yet there."""
+    return _LEDGER.format(**dialect.context())
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ def migrate(warehouse: Warehouse, clock: Clock) -> Migrated:
 
     Raises `ConfigurationError` if a recorded migration's file has changed since: released migrations are never edited.
     """
-    warehouse.run_script(_LEDGER.format(**warehouse.dialect.context()))
+    warehouse.run_script(ledger(warehouse.dialect))
     with warehouse.transaction() as transaction:
         recorded = {row["migration"]: row["sha256"] for row in transaction.fetch("audit/list_migrations")}
     applied = []

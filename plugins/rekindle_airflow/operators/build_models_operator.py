@@ -50,7 +50,7 @@ class BuildModelsOperator(DbtBuildLocalOperator):
     def execute(self, context: Any, **kwargs: Any) -> None:
         """Build as of the run's logical instant and hand it on to the outlets. Skips if a later day is finished."""
         from rekindle.run import refuse_older_day
-        from rekindle.warehouse import open_warehouse
+        from rekindle_airflow.warehouses import open_warehouse
 
         run = run_of(context)
         with skip_if_refused(), open_warehouse().transaction() as transaction:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rekindle.campaigns.models import Campaign
     from rekindle.governor.rate import Governor
+    from rekindle.planning.approval import RunReport
 
 
 def _campaign(campaign_id: str) -> Campaign:
@@ -20,21 +21,121 @@ def _campaign(campaign_id: str) -> Campaign:
 def freeze_cohort(campaign_id: str) -> dict[str, int]:
     """Enter the leads who just crossed the cold line and draw their arms."""
     from rekindle.journey import freeze_cohort as freeze
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.guards import skip_if_refused
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
+    campaign = _campaign(campaign_id)
     with skip_if_refused():
-        return freeze(open_warehouse(), _campaign(campaign_id), current_run())
+        _rehearse_if_dry(campaign)
+        return freeze(open_warehouse(), campaign, current_run())
+
+
+def _rehearse_if_dry(campaign: Campaign) -> None:
+    """Under `dry_run`: do it all, log the report, undo it, and skip the run."""
+    import logging
+
+    from airflow.sdk import get_current_context
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from rekindle.planning.rehearsal import rehearse
+    from rekindle_airflow.run_context import is_dry_run, run_of
+    from rekindle_airflow.settings import settings
+    from rekindle_airflow.warehouses import open_warehouse
+
+    context = get_current_context()
+    if not is_dry_run(context):
+        return
+    log = logging.getLogger(__name__)
+    warehouse, run = open_warehouse(), run_of(context)
+    others = _others_of_tick(campaign.campaign_id, context)
+    known = settings()
+    rehearsed = rehearse(warehouse, campaign, others, run, known.default_region, known.segment_price)
+    log.info("DRY RUN: nothing was changed\n%s", rehearsed.report.as_markdown())
+    log.info("%s messages would be planned; not sent now: %s", rehearsed.planned, list(rehearsed.decisions))
+    raise AirflowSkipException("a dry run: the report is in the log, and nothing was changed or sent")
+
+
+def _others_of_tick(campaign_id: str, context: Any) -> list[Campaign]:
+    """The other campaigns that take part in this tick: their files are whole, and their DAGs are not paused."""
+    import logging
+    from http import HTTPStatus
+
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    from rekindle.campaigns.findings import InvalidCampaign
+    from rekindle.campaigns.loader import campaign_files
+    from rekindle.planning import campaigns_of_tick
+    from rekindle.project import project_root
+    from rekindle_airflow.run_context import run_of
+    from rekindle_airflow.warehouses import open_warehouse
+
+    paths = campaign_files(project_root() / "include" / "campaigns")
+    instance = context.get("ti")
+
+    def has_run_now(other_id: str) -> bool:
+        if instance is None:  # called as a plain function
+            return False
+        return bool(instance.get_dr_count(f"campaign__{other_id}", states=["queued", "running"]))
+
+    def is_paused(other_id: str) -> bool:
+        # a paused DAG may have taken part yesterday, and its runs stay queued
+        if instance is None:
+            return False
+        try:
+            return bool(instance.get_dag(f"campaign__{other_id}").is_paused)
+        except AirflowRuntimeError as error:
+            if (error.error.detail or {}).get("status_code") != HTTPStatus.NOT_FOUND:
+                raise
+            return True  # Airflow has no such DAG: nothing of it runs
+
+    ids = [path.stem for path in paths if path.stem != campaign_id]
+    others = []
+    for other_id in campaigns_of_tick(open_warehouse(), ids, run_of(context), has_run_now):
+        if is_paused(other_id):
+            continue
+        try:
+            others.append(_campaign(other_id))
+        except InvalidCampaign:
+            logging.getLogger(__name__).warning("%s takes no part: its file is broken, see its own run", other_id)
+    return others
 
 
 def advance_journeys(campaign_id: str) -> dict[str, int]:
-    """End what is ended; move accepted messages into their wait and finished waits onward."""
-    from rekindle.journey import advance_journeys as advance
-    from rekindle.warehouse import open_warehouse
-    from rekindle_airflow.run_context import current_run
+    """End what is ended; move accepted messages into their wait and finished waits onward. Then settle, with the other
+    campaigns of the tick, which of them writes to whom.
+    """
+    from airflow.sdk import get_current_context
 
-    return advance(open_warehouse(), _campaign(campaign_id), current_run())
+    from rekindle.planning import take_turns
+    from rekindle_airflow.run_context import run_of
+    from rekindle_airflow.warehouses import open_warehouse
+
+    campaign = _campaign(campaign_id)
+    context = get_current_context()
+    counts = _advance(campaign)
+    others = _others_of_tick(campaign_id, context)
+    lost = take_turns(open_warehouse(), campaign, others, run_of(context))
+    return counts | {"lost_to_other_campaigns": lost}
+
+
+def _advance(campaign: Campaign) -> dict[str, int]:
+    from rekindle.journey import advance_journeys as advance
+    from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
+
+    return advance(open_warehouse(), campaign, current_run())
+
+
+def report_of_run(campaign_id: str) -> RunReport:
+    """What this run is about to do, and whether a person must be asked."""
+    from rekindle.planning.approval import report_run
+    from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.settings import settings
+    from rekindle_airflow.warehouses import open_warehouse
+
+    with open_warehouse().transaction() as transaction:
+        return report_run(transaction, _campaign(campaign_id), current_run(), settings().segment_price)
 
 
 def check_numbers(campaign_id: str) -> dict[str, int]:
@@ -66,15 +167,16 @@ def check_addresses(campaign_id: str) -> dict[str, int]:
 
 
 def _check(campaign_id: str, channel: str, checker: Any) -> dict[str, int]:
+    from rekindle.journey.versions import message_steps_due
     from rekindle.planning import check_contacts
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
     run, warehouse, campaign = current_run(), open_warehouse(), _campaign(campaign_id)
     counts: dict[str, int] = {}
-    for step in campaign.message_steps:
+    for version, step in message_steps_due(warehouse, campaign, run.as_of):
         if step.channel == channel:
-            found = check_contacts(warehouse, campaign, step, run, checker)
+            found = check_contacts(warehouse, version, step, run, checker)
             counts |= {f"{step.step_id}_{name}": count for name, count in found.items()}
     return counts
 
@@ -97,9 +199,9 @@ def _plan(campaign_id: str, channel: str) -> list[dict[str, Any]]:
 
     from rekindle.planning import plan_messages as plan
     from rekindle.vocabulary import Channel
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.guards import skip_if_refused
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
     with skip_if_refused():
         batches = plan(open_warehouse(), _campaign(campaign_id), Channel(channel), current_run())
@@ -143,10 +245,11 @@ def _dispatch(campaign_id: str, batch: dict[str, Any], sender: Any, governor: Go
     from rekindle.clock import clock_from_environment
     from rekindle.dispatch import dispatch_batch
     from rekindle.governor.receipts import judge_receipts
-    from rekindle.warehouse import open_warehouse
+    from rekindle.journey.versions import version_of_batch
     from rekindle_airflow.guards import skip_if_held
     from rekindle_airflow.run_context import run_of
     from rekindle_airflow.senders import composer_of
+    from rekindle_airflow.warehouses import open_warehouse
 
     context = get_current_context()
     context["batch"] = batch["batch_id"]  # map_index_template shows it
@@ -154,24 +257,37 @@ def _dispatch(campaign_id: str, batch: dict[str, Any], sender: Any, governor: Go
     refuse_stepped_clock_with_real_provider(clock, [account])
     judge_receipts(warehouse, governor, sender.provider, clock.now())
     skip_if_held(governor, warehouse, batch["batch_id"], clock.now(), run)
-    composer = composer_of(_campaign(campaign_id))
+    composer = composer_of(version_of_batch(warehouse, _campaign(campaign_id), batch["batch_id"]))
     try:
         return dispatch_batch(warehouse, batch["batch_id"], composer, sender, clock, run).as_counts()
     finally:
         governor.log_status()
 
 
-def settle_run(campaign_id: str, **context: Any) -> dict[str, int]:
-    """Move what was accepted into its wait, end what was refused for good, and tell the next DAG."""
-    from rekindle.run import refuse_older_day
-    from rekindle.warehouse import open_warehouse
-    from rekindle_airflow.guards import skip_if_refused
-    from rekindle_airflow.run_context import announce, run_of
+def _tell_webhooks(campaign_id: str) -> dict[str, int]:
+    """Tell other systems what the campaign's webhook steps say, at least once each, under an idempotency key."""
+    from rekindle.clock import clock_from_environment
+    from rekindle.journey.webhooks import tell_webhooks as tell
+    from rekindle_airflow.connections import webhook_destination
+    from rekindle_airflow.warehouses import open_warehouse
 
+    return tell(open_warehouse(), campaign_id, webhook_destination, clock_from_environment())
+
+
+def settle_run(campaign_id: str, **context: Any) -> dict[str, int]:
+    """Move what was accepted into its wait, end what was refused for good, tell the systems that webhook steps name,
+    and tell the next DAG.
+    """
+    from rekindle.run import refuse_older_day
+    from rekindle_airflow.guards import skip_if_refused
+    from rekindle_airflow.run_context import announce, run_of, skip_if_dry
+    from rekindle_airflow.warehouses import open_warehouse
+
+    skip_if_dry(context)
     run = run_of(context)
     with skip_if_refused(), open_warehouse().transaction() as transaction:
         refuse_older_day(transaction, run, "freeze_cohort", campaign_id)
-    counts = advance_journeys(campaign_id)
+    counts = _advance(_campaign(campaign_id)) | _tell_webhooks(campaign_id)
     announce(context, run)
     return counts
 

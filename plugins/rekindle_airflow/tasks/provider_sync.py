@@ -9,8 +9,8 @@ def sync_suppressions() -> dict[str, int]:
     """Read SendGrid's bounces, blocks, invalid addresses, spam reports and unsubscribes since the last finished run."""
     from rekindle.clock import clock_from_environment
     from rekindle.reconcile.suppressions import sync_suppressions as sync
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
     return sync(open_warehouse(), _sendgrid(), clock_from_environment(), current_run())
 
@@ -19,8 +19,8 @@ def poll_open_texts() -> dict[str, int]:
     """Ask Twilio about each text that is still open after 24 hours, and settle it."""
     from rekindle.clock import clock_from_environment
     from rekindle.reconcile.open_texts import poll_open_texts as poll
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
     return poll(open_warehouse(), _twilio().fetch_text, clock_from_environment(), current_run())
 
@@ -28,8 +28,8 @@ def poll_open_texts() -> dict[str, int]:
 def sync_deactivations() -> dict[str, int]:
     """Suppress the texts to numbers that were given up, by Twilio's daily files."""
     from rekindle.reconcile.deactivations import sync_deactivations as sync
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
     return sync(open_warehouse(), _twilio().deactivated_numbers, current_run())
 
@@ -38,8 +38,8 @@ def push_email_opt_outs() -> dict[str, int]:
     """Put on SendGrid's list whoever said no elsewhere: by our page, by STOP, by another channel."""
     from rekindle.clock import clock_from_environment
     from rekindle.reconcile.suppressions import push_email_opt_outs as push
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
     return push(open_warehouse(), _sendgrid(), clock_from_environment(), current_run())
 
@@ -50,9 +50,9 @@ def push_text_opt_outs() -> dict[str, int]:
 
     from rekindle.clock import clock_from_environment
     from rekindle.reconcile.suppressions import push_text_opt_outs as push
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.connections import TWILIO_CONNECTION
     from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
 
     if not _extra(TWILIO_CONNECTION).get("compliance_toolkit"):
         raise AirflowSkipException(
@@ -66,9 +66,9 @@ def hand_over_replies(**context: Any) -> dict[str, int]:
     """Queue texts in people's own words for a person, and tell the installation's notifier about new ones."""
     from rekindle.clock import clock_from_environment
     from rekindle.replies import WaitingReplies, queue_replies, tell_waiting_replies
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.reply_notifier import reply_notifier
     from rekindle_airflow.run_context import run_of
+    from rekindle_airflow.warehouses import open_warehouse
 
     notifier = reply_notifier()
     warehouse = open_warehouse()

@@ -8,8 +8,8 @@ from typing import Any
 def apply_migrations() -> list[str]:
     """Bring raw and state tables to this version; returns what was applied."""
     from rekindle.clock import clock_from_environment
-    from rekindle.warehouse import open_warehouse
     from rekindle.warehouse.migrate import migrate
+    from rekindle_airflow.warehouses import open_warehouse
 
     return migrate(open_warehouse(), clock_from_environment()).applied
 
@@ -19,10 +19,10 @@ def reconcile_ledger(**context: Any) -> dict[str, int]:
     from rekindle.channels.twilio import TwilioChannel
     from rekindle.clock import clock_from_environment
     from rekindle.reconcile import reconcile_ledger as reconcile
-    from rekindle.warehouse import open_warehouse
     from rekindle_airflow.connections import twilio_account
     from rekindle_airflow.run_context import announce, run_of
     from rekindle_airflow.senders import provider_errors
+    from rekindle_airflow.warehouses import open_warehouse
 
     run = run_of(context)
     channel = TwilioChannel(twilio_account(), provider_errors())

@@ -1,3 +1,2 @@
 select count(*) as table_count
-from information_schema.tables
-where table_schema = '{{ state }}'
+from {{ tables_of_schema(state) }}

@@ -6,6 +6,7 @@ select
     $as_of as as_of,
     $run_id as run_id,
     $counts as counts
+from (select 1 as one) as this_run
 where
     not exists (
         select 1

@@ -4,7 +4,7 @@ with
 seen as (
     select
         lead_id,
-        count(case when occurred_at < $as_of then 1 end) as event_count,
+        count(distinct case when occurred_at < $as_of then event_id end) as event_count,
         count(
             case
                 when
@@ -13,7 +13,7 @@ seen as (
                     then 1
             end
         ) as return_count
-    from rekindle_staging.stg_app__events
+    from rekindle_staging.base_app__event_arrivals
     where event_kind in ('log_in', 'key_action', 'seen')
     group by lead_id
 )

@@ -4,6 +4,7 @@ select
     $journey_version as journey_version,
     $definition as definition,
     $as_of as first_used_at
+from (select 1 as one) as this_version
 where
     not exists (
         select 1

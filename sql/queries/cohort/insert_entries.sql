@@ -1,21 +1,70 @@
--- Freeze the leads who just crossed the cold line: who enters, in which arm, with the score that brought them in.
+{% from "macros/audience.jinja" import listed, meets -%}
+{% from "macros/moves.jinja" import drawn with context -%}
+-- Freeze the leads who want in today: who enters, in which arm, with the score that brought them in.
 insert into {{ state }}.journey_entries (
-    entry_id, campaign_id, journey_version, lead_id, person_id, arm, variant, cohort_date, entered_at,
+    entry_id, campaign_id, journey_version, lead_id, person_id, arm, variant, household_id, cohort_date, entered_at,
     cold_score, score_contributions, segment, email_hash, phone_hash, run_id
 )
-with candidates as (
+with
+-- Whoever offers themselves today: a row of the activation model, or the newest signal that came in.
+offered as (
+    {% if source | default("model") == "model" %}
     select
-        cold.lead_id,
-        cold.person_id,
-        cold.cold_score,
-        cold.score_contributions,
-        cold.crossed_cold_on,
-        cold.segment,
+        entering.lead_id,
+        entering.person_id,
+        coalesce(entering.cold_score, 0) as cold_score,
+        coalesce(entering.score_contributions, '{}') as score_contributions,
+        entering.segment,
+        entering.crossed_cold_on,
+        cast(null as {{ timestamp }}) as happened_at
+    from {{ activation }}.{{ activation_model | default("sync_cold_leads") }} as entering
+    where entering.scored_as_of = $as_of
+    {% else %}
+    select
+        entering.lead_id,
+        entering.person_id,
+        0.0 as cold_score,
+        '{}' as score_contributions,
+        cast(null as {{ text }}) as segment,
+        cast(entering.happened_at as date) as crossed_cold_on,
+        entering.happened_at
+    from {{ activation }}.sync_inbound_signals as entering
+    where
+        entering.scored_as_of = $as_of
+        and entering.happened_at <= $as_of
+        and entering.kind = $signal_kind
+        and entering.name in ({{ listed("signal_name_", signal_names) }})
+    {% endif %}
+),
+
+newest_offers as (
+    select
+        offered.*,
+        row_number() over (
+            partition by offered.lead_id
+            order by
+                offered.happened_at desc nulls last, offered.crossed_cold_on desc nulls last, offered.cold_score desc
+        ) as recency
+    from offered
+),
+
+candidates as (
+    select
+        newest_offers.lead_id,
+        newest_offers.person_id,
+        newest_offers.cold_score,
+        newest_offers.score_contributions,
+        newest_offers.crossed_cold_on,
+        newest_offers.happened_at,
+        newest_offers.segment,
         contacts.email_hash,
         contacts.phone_hash
-    from {{ activation }}.sync_cold_leads as cold
-    inner join {{ activation }}.sync_lead_contacts as contacts on cold.lead_id = contacts.lead_id
-    where cold.scored_as_of = $as_of
+    from newest_offers
+    inner join {{ activation }}.sync_lead_contacts as contacts on newest_offers.lead_id = contacts.lead_id
+    {% if audience | default("") %}
+    left join {{ activation }}.sync_lead_context as context on newest_offers.lead_id = context.lead_id
+    {% endif %}
+    where newest_offers.recency = 1 {{ meets(audience | default("")) | indent(8) }}
 ),
 
 -- Everybody who is this person today, under whatever person each of them entered.
@@ -27,10 +76,12 @@ accounts as (
     inner join {{ activation }}.sync_lead_contacts as contacts on candidates.person_id = contacts.person_id
 ),
 
+-- What this campaign has had with the person; what another one has is settled when both want to write.
 history as (
     select
         own_entries.lead_id,
-        max(case when entries.campaign_id = $campaign_id then entries.cohort_date end) as last_cohort_date,
+        max(entries.cohort_date) as last_cohort_date,
+        max(entries.entered_at) as last_entered_at,
         max(case when journeys.exit_reason is null then 1 else 0 end) as is_under_way
     from (
         select
@@ -38,12 +89,14 @@ history as (
             known.entry_id
         from candidates
         inner join {{ state }}.journey_entries as known on candidates.person_id = known.person_id
+        where known.campaign_id = $campaign_id
         union all
         select
             accounts.lead_id,
             known.entry_id
         from accounts
         inner join {{ state }}.journey_entries as known on accounts.account_id = known.lead_id
+        where known.campaign_id = $campaign_id
     ) as own_entries
     inner join {{ state }}.journey_entries as entries on own_entries.entry_id = entries.entry_id
     inner join {{ state }}.journey_state as journeys on own_entries.entry_id = journeys.entry_id
@@ -120,6 +173,13 @@ eligible as (
         and coalesce(history.is_under_way, 0) = 0
         and (history.last_cohort_date is null or history.last_cohort_date < $cohort_date)
         and (history.last_cohort_date is null or history.last_cohort_date <= $may_re_enter_on)
+        -- each time it happens, not each day it is remembered
+        and (
+            history.last_cohort_date is null
+            or $re_entry <> 'each_time'
+            or one_per_person.happened_at > history.last_entered_at
+            or (one_per_person.happened_at is null and one_per_person.crossed_cold_on > history.last_cohort_date)
+        )
 ),
 
 room as (
@@ -133,7 +193,9 @@ digests as (
         eligible.*,
         max(eligible.was_held_out) over (partition by eligible.household_id) as household_was_held_out,
         {{ stable_id_digest("$campaign_id", "eligible.lead_id", "$cohort_date_text") }} as digest,
-        {{ hash_fraction("$holdout_salt || '|' || $campaign_id || '|' || eligible.household_id") }} as draw
+        {{ hash_fraction("$holdout_salt || '|' || $campaign_id || '|' || eligible.household_id") }} as draw,
+        {{ hash_fraction("$holdout_salt || '|variant|' || $campaign_id || '|' || eligible.household_id") }}
+            as variant_draw
     from eligible
     cross join room
     where eligible.rank_in_cohort <= room.places
@@ -151,7 +213,12 @@ select
         when draw < $holdout_share then 'holdout'
         else 'treatment'
     end as arm,
-    cast(null as {{ text }}) as variant,
+    {% if variants | default("") -%}
+    {{ drawn("variant_draw", variants) | indent }}
+    {%- else -%}
+    cast(null as {{ text }})
+    {%- endif %} as variant,
+    household_id,
     $cohort_date as cohort_date,
     $as_of as entered_at,
     cold_score,

@@ -1,6 +1,6 @@
 insert into {{ state }}.journey_state (
     entry_id, campaign_id, lead_id, person_id, arm, stage, stage_entered_at, due_at, exit_reason, exited_at,
-    last_sequence, updated_at
+    journey_version, last_sequence, updated_at
 )
 select
     entries.entry_id,
@@ -13,6 +13,7 @@ select
     transitions.due_at,
     cast(null as {{ text }}) as exit_reason,
     cast(null as {{ timestamp }}) as exited_at,
+    entries.journey_version,
     transitions.sequence as last_sequence,
     transitions.recorded_at as updated_at
 from {{ state }}.journey_entries as entries

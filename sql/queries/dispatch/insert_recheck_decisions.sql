@@ -1,4 +1,4 @@
-{% from "macros/people.jinja" import addresses_of, asked_for_less_and_heard, latest_consents_of, refusing
+{% from "macros/people.jinja" import addresses_of, asked_for_less_and_heard, latest_consents_of, refusing, written_since
     with context -%}
 -- The re-check at the last moment: why a planned message of the batch is not claimed now, the first reason that holds.
 insert into {{ state }}.decisions (
@@ -43,17 +43,7 @@ latest_consents as (
 
 -- What left inside the rolling days, and what of this campaign is about to leave before this one.
 written as (
-    select
-        addresses.message_id,
-        count(distinct others.message_id) as message_count
-    from addresses
-    inner join {{ state }}.messages as others on addresses.address_hash = others.address_hash
-    where
-        others.message_id <> addresses.message_id
-        and coalesce(others.attempting_at, others.settled_at, others.planned_at) > $cap_since
-        and others.status not in ('expired', 'failed')
-        and (others.status <> 'planned' or others.message_id < addresses.message_id)
-    group by addresses.message_id
+    {{ written_since("planned", "addresses", "message_id", "$cap_since", own="message_id") }}
 ),
 
 heard_enough as (

@@ -1,3 +1,17 @@
+-- The newest sign-up of an address that waits to be confirmed.
+with sign_ups as (
+    select
+        opt_ins.address_hash,
+        opt_ins.channel,
+        opt_ins.confirm_token,
+        row_number() over (
+            partition by opt_ins.address_hash, opt_ins.channel
+            order by opt_ins.received_at desc, opt_ins.opt_in_id desc
+        ) as newness
+    from {{ raw }}.opt_ins as opt_ins
+    where opt_ins.confirm_token is not null
+)
+
 select
     messages.message_id,
     messages.entry_id,
@@ -7,17 +21,40 @@ select
     messages.channel,
     messages.address_hash,
     messages.expires_at,
+    messages.offer_ends_at,
     contacts.email,
     contacts.phone,
-    contacts.email_hash,
-    contacts.phone_hash,
     contacts.first_name,
     contacts.locale,
     contacts.plan,
     contacts.last_key_action_on,
-    entries.segment
+    entries.segment,
+    entries.variant,
+    {%- if context | default("") %}
+    context.country,
+    context.last_product_viewed,
+    context.cart_item,
+    context.feature_asked_for,
+    context.feature_asked_in,
+    context.last_ticket_subject,
+    context.last_ticket_on,
+    context.last_purchase_on,
+    context.renewal_on,
+    context.score_reasons,
+    context.cold_score,
+    {%- endif %}
+    sign_ups.confirm_token
 from {{ state }}.messages as messages
 inner join {{ state }}.journey_entries as entries on messages.entry_id = entries.entry_id
 inner join {{ activation }}.sync_lead_contacts as contacts on messages.lead_id = contacts.lead_id
+left join sign_ups
+    on
+        messages.address_hash = sign_ups.address_hash
+        and messages.channel = sign_ups.channel
+        and sign_ups.newness = 1
+{%- if context | default("") %}
+-- joined only for templates that say something of it: it is computed from the whole log
+left join {{ activation }}.sync_lead_context as context on messages.lead_id = context.lead_id
+{%- endif %}
 where messages.batch_id = $batch_id and messages.attempt_id = $attempt_id and messages.status = 'claimed'
 order by messages.message_id

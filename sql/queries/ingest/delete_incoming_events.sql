@@ -1,1 +1,2 @@
 delete from {{ state }}.incoming_events
+where true

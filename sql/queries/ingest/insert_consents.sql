@@ -1,3 +1,4 @@
+{% set addresses = [("email", "email_hash"), ("sms", "phone_hash")] -%}
 -- Every word of consent, once: as the company's own user table states it, as people chose it on our pages and in forms,
 -- and as an opt-out or a complaint takes it back. What takes back holds for every address of the person.
 insert into {{ state }}.consents (
@@ -12,33 +13,24 @@ with newest as (
 ),
 
 stated as (
+    {%- for channel, address_hash in addresses %}
     select
         contacts.lead_id,
-        'email' as channel,
-        contacts.email_hash as address_hash,
-        users.email_consented_at as occurred_at,
+        '{{ channel }}' as channel,
+        contacts.{{ address_hash }} as address_hash,
+        users.{{ channel }}_consented_at as occurred_at,
         contacts.country
     from {{ activation }}.sync_lead_contacts as contacts
     inner join {{ raw }}.users as users on contacts.lead_id = users.user_id
     cross join newest
     where
         users.loaded_at >= newest.recorded_at
-        and users.email_consented_at is not null
-        and contacts.email_hash is not null
+        and users.{{ channel }}_consented_at is not null
+        and contacts.{{ address_hash }} is not null
+    {%- if not loop.last %}
     union all
-    select
-        contacts.lead_id,
-        'sms' as channel,
-        contacts.phone_hash as address_hash,
-        users.sms_consented_at as occurred_at,
-        contacts.country
-    from {{ activation }}.sync_lead_contacts as contacts
-    inner join {{ raw }}.users as users on contacts.lead_id = users.user_id
-    cross join newest
-    where
-        users.loaded_at >= newest.recorded_at
-        and users.sms_consented_at is not null
-        and contacts.phone_hash is not null
+    {%- endif %}
+    {%- endfor %}
 ),
 
 -- Words that came in since, two days over: whoever was loading at the same time may commit later. One of them may speak
@@ -131,54 +123,26 @@ spoken_for as (
         cast(null as {{ text }}) as country
     from heard
     where heard.channel in (heard.address_channel, 'all')
+    {%- for said_on, said_hash in addresses %}
+    {%- for meant, meant_hash in addresses %}
     union all
     select
         heard.saying_id,
-        'email' as channel,
-        contacts.email_hash as address_hash,
+        '{{ meant }}' as channel,
+        contacts.{{ meant_hash }} as address_hash,
         contacts.lead_id,
         contacts.country
     from heard
-    inner join {{ activation }}.sync_lead_contacts as contacts on heard.address_hash = contacts.email_hash
-    where heard.address_channel = 'email' and heard.channel in ('email', 'all')
-    union all
-    select
-        heard.saying_id,
-        'sms' as channel,
-        contacts.phone_hash as address_hash,
-        contacts.lead_id,
-        contacts.country
-    from heard
-    inner join {{ activation }}.sync_lead_contacts as contacts on heard.address_hash = contacts.email_hash
+    inner join {{ activation }}.sync_lead_contacts as contacts on heard.address_hash = contacts.{{ said_hash }}
     where
-        heard.address_channel = 'email'
-        and heard.channel in ('sms', 'all')
+        heard.address_channel = '{{ said_on }}'
+        and heard.channel in ('{{ meant }}', 'all')
+        {%- if meant != said_on %}
         and heard.action = 'revoked'
-        and contacts.phone_hash is not null
-    union all
-    select
-        heard.saying_id,
-        'sms' as channel,
-        contacts.phone_hash as address_hash,
-        contacts.lead_id,
-        contacts.country
-    from heard
-    inner join {{ activation }}.sync_lead_contacts as contacts on heard.address_hash = contacts.phone_hash
-    where heard.address_channel = 'sms' and heard.channel in ('sms', 'all')
-    union all
-    select
-        heard.saying_id,
-        'email' as channel,
-        contacts.email_hash as address_hash,
-        contacts.lead_id,
-        contacts.country
-    from heard
-    inner join {{ activation }}.sync_lead_contacts as contacts on heard.address_hash = contacts.phone_hash
-    where
-        heard.address_channel = 'sms'
-        and heard.channel in ('email', 'all')
-        and heard.action = 'revoked'
-        and contacts.email_hash is not null
+        and contacts.{{ meant_hash }} is not null
+        {%- endif %}
+    {%- endfor %}
+    {%- endfor %}
 ),
 
 digests as (
@@ -193,7 +157,7 @@ digests as (
         'users' as source,
         'column of the users table' as evidence,
         stated.country,
-        {{ stable_id_digest("lead_id", "channel", "address_hash", "cast(occurred_at as varchar)") }} as digest
+        {{ stable_id_digest("lead_id", "channel", "address_hash", instant_text("occurred_at")) }} as digest
     from stated
     union all
     select

@@ -82,6 +82,26 @@ using (
                 addressed.event_type in ('dropped', 'undelivered', 'failed')
                 and addressed.suppression_reason is not null
             )
+        union all
+        -- Refused by the provider because of the address: no event tells it, and no new consent takes it back.
+        select
+            cast(null as {{ text }}) as event_key,
+            refused.provider,
+            refused.settled_at as occurred_at,
+            refused.address_hash,
+            refused.channel,
+            errors.suppression_reason as reason
+        from {{ state }}.messages as refused
+        inner join news on refused.address_hash = news.address_hash
+        inner join {{ seeds }}.provider_errors as errors
+            on
+                refused.provider = errors.provider
+                and refused.error_code = errors.error_code
+                and errors.seen_in = 'api'
+        where
+            refused.status = 'failed'
+            and refused.settled_at is not null
+            and errors.suppression_reason is not null
     ),
 
     ranked as (
@@ -97,7 +117,7 @@ using (
                         else 3
                     end asc,
                     reasoned.occurred_at asc,
-                    reasoned.event_key asc
+                    reasoned.event_key asc nulls last
             ) as gravity
         from reasoned
         left join lifts on reasoned.address_hash = lifts.address_hash and reasoned.channel = lifts.channel

@@ -2,13 +2,17 @@
 with provider_ids as (
     select
         messages.message_id,
-        split_part(messages.provider_message_id, '.', 1) as provider_id
+        substr(
+            messages.provider_message_id, 1, {{ position("'.'", "messages.provider_message_id || '.'") }} - 1
+        ) as provider_id
     from {{ state }}.messages as messages
     where messages.provider_message_id is not null
     union distinct
     select
         events.message_id,
-        split_part(events.provider_message_id, '.', 1) as provider_id
+        substr(
+            events.provider_message_id, 1, {{ position("'.'", "events.provider_message_id || '.'") }} - 1
+        ) as provider_id
     from {{ state }}.message_events as events
     where events.message_id is not null and events.provider <> 'rekindle' and events.provider_message_id is not null
 ),

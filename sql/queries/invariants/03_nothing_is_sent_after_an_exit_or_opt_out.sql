@@ -3,6 +3,7 @@ with sent as (
     select
         messages.message_id,
         messages.entry_id,
+        messages.step_id,
         messages.channel,
         messages.address_hash,
         messages.claimed_at,
@@ -13,13 +14,27 @@ with sent as (
     where messages.attempting_at is not null and messages.status <> 'failed'
 ),
 
+-- A clock that is stepped by hand gives the claim and an end right after the send step one instant: what follows the
+-- move that the accepted message made came after it.
 after_exit as (
     select distinct sent.message_id
     from sent
     inner join {{ state }}.journey_transitions as transitions on sent.entry_id = transitions.entry_id
+    left join {{ state }}.journey_transitions as moves
+        on
+            sent.entry_id = moves.entry_id
+            and sent.step_id = moves.from_stage
+            and sent.claimed_at = moves.recorded_at
+            and moves.reason = 'message_accepted'
     where
         transitions.exit_reason is not null
-        and transitions.recorded_at <= sent.claimed_at
+        and (
+            transitions.recorded_at < sent.claimed_at
+            or (
+                transitions.recorded_at = sent.claimed_at
+                and (moves.sequence is null or moves.sequence > transitions.sequence)
+            )
+        )
 ),
 
 -- A dead number that says stop later keeps its row and the instant it was first recorded; what it became known as since

@@ -11,12 +11,29 @@ with sent as (
     where attempting_at is not null and status not in ('failed', 'expired', 'planned')
 ),
 
+-- What other tools sent counts too.
+written as (
+    select
+        message_id,
+        lead_id,
+        address_hash,
+        attempting_at
+    from sent
+    union all
+    select
+        external_message_id as message_id,
+        lead_id,
+        address_hash,
+        sent_at as attempting_at
+    from {{ raw }}.external_messages
+),
+
 counted as (
     select
         sent.message_id,
         count(earlier.message_id) as earlier_sends
     from sent
-    left join sent as earlier
+    left join written as earlier
         on
             (sent.lead_id = earlier.lead_id or sent.address_hash = earlier.address_hash)
             and sent.message_id <> earlier.message_id

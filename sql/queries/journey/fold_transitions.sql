@@ -7,6 +7,7 @@ set
     due_at = moves.due_at,
     exit_reason = moves.exit_reason,
     exited_at = case when moves.exit_reason is null then null else moves.happened_at end,
+    journey_version = coalesce(moves.journey_version, journeys.journey_version),
     last_sequence = moves.sequence,
     updated_at = moves.recorded_at
 from {{ state }}.journey_transitions as moves

@@ -49,7 +49,33 @@ entry_messages as (
     inner join active on messages.entry_id = active.entry_id
 ),
 
--- A person, not a robot, followed the tracked link; or the provider told how the message fared.
+-- When the mail was there to be read. Twilio's receipt has no instant of its own: it may come after the click.
+deliveries as (
+    select
+        entry_messages.message_id,
+        min(events.occurred_at) as delivered_at
+    from entry_messages
+    inner join {{ state }}.message_events as events on entry_messages.message_id = events.message_id
+    where events.event_type = 'delivered' and events.provider = 'sendgrid'
+    group by entry_messages.message_id
+),
+
+-- Whoever follows the invisible link follows the visible one in the same minute.
+trapped_clicks as (
+    select distinct clicks.event_key
+    from entry_messages
+    inner join {{ state }}.message_events as traps on entry_messages.message_id = traps.message_id
+    inner join {{ state }}.message_events as clicks on entry_messages.message_id = clicks.message_id
+    where
+        traps.event_type = 'clicked'
+        and traps.detail = 'honeypot'
+        and clicks.event_type = 'clicked'
+        and clicks.occurred_at between {{ add_seconds("traps.occurred_at", "-60") }}
+        and {{ add_seconds("traps.occurred_at", "60") }}
+),
+
+-- A person, not a robot, followed the tracked link (nobody reads a mail within five seconds); or the provider told how
+-- the message fared.
 message_signs as (
     select
         entry_messages.entry_id,
@@ -72,8 +98,20 @@ message_signs as (
             events.provider = errors.provider
             and events.error_code = errors.error_code
             and errors.seen_in = 'receipt'
+    left join deliveries on entry_messages.message_id = deliveries.message_id
+    left join trapped_clicks on events.event_key = trapped_clicks.event_key
     where
-        (events.event_type = 'clicked' and events.is_human)
+        (
+            events.event_type = 'clicked'
+            and events.is_human
+            and trapped_clicks.event_key is null
+            -- gateways scan before they deliver; a delivery that nobody told of within the hour is believed
+            and (
+                entry_messages.channel = 'sms'
+                or events.occurred_at >= {{ add_seconds("deliveries.delivered_at", "5") }}
+                or (deliveries.message_id is null and events.occurred_at <= {{ add_seconds("$as_of", "-3600") }})
+            )
+        )
         or events.event_type in ('complained', 'unsubscribed')
         or (events.event_type = 'bounced' and entry_messages.channel = 'email')
         -- a drop for a reason of ours (spam content, quota) is nobody's bad address

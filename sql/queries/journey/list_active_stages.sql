@@ -1,7 +1,10 @@
+-- Where the entries of a campaign stand, by version.
 select
-    stage,
-    count(*) as entries
-from {{ state }}.journey_state
-where campaign_id = $campaign_id and exit_reason is null
-group by stage
-order by stage
+    journeys.journey_version,
+    journeys.stage,
+    count(*) as entries,
+    min(journeys.due_at) as first_due_at
+from {{ state }}.journey_state as journeys
+where journeys.campaign_id = $campaign_id and journeys.exit_reason is null
+group by journeys.journey_version, journeys.stage
+order by journeys.journey_version, journeys.stage

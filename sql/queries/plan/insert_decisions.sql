@@ -8,9 +8,19 @@ select
     due.step_id,
     due.channel,
     due.reason,
-    due.time_zones as detail,
+    due.detail,
     $as_of as decided_at,
     due.next_due_at,
     $run_id as run_id
 from {{ state }}.due_entries as due
-where due.campaign_id = $campaign_id and due.step_id = $step_id and due.verdict in ('defer', 'skip')
+left join {{ state }}.decisions as known
+    on
+        due.entry_id = known.entry_id
+        and due.step_id = known.step_id
+        and due.reason = known.reason
+        and known.decided_at = $as_of
+where
+    known.entry_id is null
+    and due.campaign_id = $campaign_id
+    and due.step_id = $step_id
+    and due.verdict in ('defer', 'skip', 'hold')

@@ -1,10 +1,10 @@
 {% from "macros/people.jinja" import addresses_of, asked_for_less_and_heard, holding_back, join_zone_evidence,
-    latest_consents_of, refusing with context -%}
+    latest_consents_of, refusing, written_since with context -%}
 -- Judge every due entry at a send step. One reason per clause, the first that holds decides; the reasons are the words
 -- of the product.
 insert into {{ state }}.due_entries (
     entry_id, campaign_id, lead_id, person_id, arm, step_id, channel, attempt_class, address_hash, verdict, reason,
-    time_zones, window_opens_at, window_closes_at, next_due_at
+    time_zones, window_opens_at, window_closes_at, next_due_at, detail
 )
 with due as (
     select
@@ -16,6 +16,8 @@ with due as (
         journeys.stage_entered_at,
         contacts.time_zone,
         contacts.country,
+        contacts.state,
+        contacts.postal_code,
         contacts.email_hash,
         contacts.phone_hash,
         entries.email_hash as entered_email_hash,
@@ -28,6 +30,7 @@ with due as (
     left join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
     where
         journeys.campaign_id = $campaign_id
+        and journeys.journey_version = $journey_version
         and journeys.stage = $step_id
         and journeys.exit_reason is null
         and journeys.due_at <= $as_of
@@ -53,6 +56,21 @@ attempts as (
     group by messages.entry_id
 ),
 
+-- Whose message could not be made even when patience had ended: a field she lacks, a text too long. A provider that
+-- refuses us says `configuration` too, but of messages that were attempted. The words of another version are others.
+unfilled as (
+    select distinct due.entry_id
+    from due
+    inner join {{ state }}.messages as messages on due.entry_id = messages.entry_id
+    inner join {{ state }}.decisions as decisions on messages.message_id = decisions.message_id
+    where
+        messages.step_id = $step_id
+        and messages.journey_version = $journey_version
+        and messages.attempting_at is null
+        and decisions.reason = 'configuration'
+        and decisions.decided_at >= {{ add_seconds("due.stage_entered_at", "$patience_seconds") }}
+),
+
 -- Every address of the person, so that joins stay equalities.
 addresses as (
     {{ addresses_of("due", "entry_id") }}
@@ -68,18 +86,9 @@ latest_consents as (
     {{ latest_consents_of("due") }}
 ),
 
--- Rolling, over all campaigns, counted per address from when a message left: two zero-o'clocks are not two days.
--- What is withheld from a holdout counts as it would have counted.
+-- Rolling, over all campaigns and other tools.
 recent_messages as (
-    select
-        addresses.entry_id,
-        count(distinct messages.message_id) as message_count
-    from addresses
-    inner join {{ state }}.messages as messages on addresses.address_hash = messages.address_hash
-    where
-        coalesce(messages.attempting_at, messages.settled_at, messages.planned_at) > $cap_since
-        and messages.status not in ('expired', 'failed')
-    group by addresses.entry_id
+    {{ written_since("due", "addresses", "entry_id", "$cap_since") }}
 ),
 
 -- Who asked for one message in thirty days had it.
@@ -100,14 +109,18 @@ assessed as (
         checks.is_usable,
         windows.time_zones,
         windows.window_opens_at,
-        windows.window_closes_at
+        windows.window_closes_at,
+        lost_turns.winning_campaign_id,
+        unfilled.entry_id as unfilled_entry_id
     from due
     left join attempts on due.entry_id = attempts.entry_id
+    left join unfilled on due.entry_id = unfilled.entry_id
     left join refusing_people on due.entry_id = refusing_people.entry_id
     left join latest_consents as consents
         on due.address_hash = consents.address_hash and due.channel = consents.channel and consents.recency = 1
     left join recent_messages on due.entry_id = recent_messages.entry_id
     left join heard_enough on due.entry_id = heard_enough.entry_id
+    left join {{ state }}.lost_turns as lost_turns on due.entry_id = lost_turns.entry_id and lost_turns.as_of = $as_of
     left join {{ state }}.contact_checks as checks
         on due.address_hash = checks.address_hash and checks.channel = $channel
     {{ join_zone_evidence("due") | indent }}
@@ -117,6 +130,8 @@ judged as (
     select
         assessed.*,
         case
+            -- a person stopped it; everybody keeps their place
+            when cast($stopped_by as {{ text }}) is not null then 'hold:stopped'
             -- on their list of things never to do again
             when refusing_entry_id is not null then 'exit:suppressed'
             -- nowhere to write to
@@ -136,10 +151,14 @@ judged as (
             -- no decent hour came in all this time: every wait ends
             when window_opens_at is null and stage_entered_at <= $give_up_since then 'skip:time_zone_unknown'
             when window_opens_at > $as_of and stage_entered_at <= $give_up_since then 'skip:outside_send_window'
+            -- nothing filled the template in all this time
+            when unfilled_entry_id is not null and stage_entered_at <= $give_up_since then 'skip:configuration'
             -- no hour is known to be decent
             when window_opens_at is null then 'defer:time_zone_unknown'
             -- not now, in at least one zone she may be in
             when window_opens_at > $as_of then 'defer:outside_send_window'
+            -- another campaign writes to the person today
+            when winning_campaign_id is not null then 'defer:lost_arbitration'
             -- identical pipeline, never sent
             when arm = 'holdout' then 'withhold:holdout'
             else 'send:due'
@@ -158,13 +177,18 @@ select
     $channel as channel,
     'attempt-' || cast(attempt_count + 1 as {{ text }}) as attempt_class,
     address_hash,
-    substr(judgement, 1, strpos(judgement, ':') - 1) as verdict,
-    substr(judgement, strpos(judgement, ':') + 1) as reason,
+    substr(judgement, 1, {{ position("':'", "judgement") }} - 1) as verdict,
+    substr(judgement, {{ position("':'", "judgement") }} + 1) as reason,
     time_zones,
     window_opens_at,
     window_closes_at,
     case
         when judgement = 'defer:outside_send_window' then window_opens_at
         when judgement like 'defer:%' then {{ add_seconds("$as_of", "86400") }}
-    end as next_due_at
+    end as next_due_at,
+    case
+        when judgement = 'hold:stopped' then $stopped_by
+        when judgement = 'defer:lost_arbitration' then winning_campaign_id
+        else time_zones
+    end as detail
 from judged

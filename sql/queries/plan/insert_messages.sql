@@ -1,7 +1,8 @@
 -- What will be sent, and what is withheld because the lead is held out. The id makes planning twice impossible.
 insert into {{ state }}.messages (
     message_id, entry_id, campaign_id, lead_id, arm, step_id, channel, attempt_class, address_hash, status, status_rank,
-    batch_id, settled_at, template_hash, time_zones, window_opens_at, planned_at, expires_at, run_id
+    batch_id, settled_at, template_hash, time_zones, window_opens_at, planned_at, expires_at, journey_version,
+    offer_code, offer_ends_at, run_id
 )
 with planned as (
     select
@@ -38,6 +39,9 @@ select
     identified.window_opens_at,
     $as_of as planned_at,
     identified.window_closes_at as expires_at,
+    $journey_version as journey_version,
+    $offer_code as offer_code,
+    $offer_ends_at as offer_ends_at,
     $run_id as run_id
 from identified
 left join {{ state }}.messages as known on identified.message_id = known.message_id

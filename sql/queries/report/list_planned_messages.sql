@@ -1,11 +1,11 @@
 -- What one run planned, by step.
 select
-    messages.step_id,
-    messages.channel,
-    messages.arm,
+    planned.step_id,
+    planned.channel,
+    planned.arm,
     count(*) as messages,
-    min(messages.expires_at) as earliest_expiry
-from {{ state }}.messages as messages
-where messages.campaign_id = $campaign_id and messages.run_id = $run_id
-group by messages.step_id, messages.channel, messages.arm
-order by messages.step_id asc, messages.arm desc
+    min(planned.expires_at) as earliest_expiry
+from {{ state }}.messages as planned
+where planned.campaign_id = $campaign_id and planned.run_id = $run_id
+group by planned.step_id, planned.channel, planned.arm
+order by planned.step_id asc, planned.arm desc

@@ -1,1 +1,2 @@
 delete from {{ state }}.deactivated_numbers
+where true

@@ -24,8 +24,8 @@ def test_the_reviewed_rules_are_read_and_written_as_they_are(tmp_path):
 
 def test_the_signals_are_those_of_the_macro():
     macro = (ROOT / "dbt_project" / "macros" / "cold_score.sql").read_text()
-    (listed,) = re.findall(r"return\(\[(.*?)\]\)", macro)
-    assert [name.strip(" '") for name in listed.split(",")] == list(Signal)
+    (listed,) = re.findall(r"return\(\[(.*?)\]\)", macro, re.DOTALL)
+    assert re.findall(r"'(\w+)'", listed) == list(Signal)
 
 
 def spoil(path: Path, was: str, will_be: str) -> None:
@@ -42,14 +42,14 @@ def spoil(path: Path, was: str, will_be: str) -> None:
             "2,default,habit,decay,10,45,",
             "2,default,habbit,decay,10,45,",
             "{file}:7: signal `habbit` is not known; it is one of last_seen, log_in, email_click, email_open,"
-            " key_action, habit, support",
+            " key_action, habit, support, payment_failure, usage_trend, plan",
         ),
         (
             "score_weights.csv",
             "2,default,last_seen,decay,50,45,",
             "2,default,last_seen,decay,55,45,",
             "{file}: the weights of preset default sum to 105, not to 100 (last_seen 55, log_in 0, email_click 15,"
-            " email_open 5, key_action 15, habit 10, support 5)",
+            " email_open 5, key_action 15, habit 10, support 5, payment_failure 0, usage_trend 0, plan 0)",
         ),
         (
             "score_weights.csv",
@@ -73,7 +73,7 @@ def spoil(path: Path, was: str, will_be: str) -> None:
             "score_weights.csv",
             "2,default,last_seen,decay,50,45,",
             "2,default,last_seen,linear,50,45,",
-            "{file}:2: shape `linear` is not known; it is one of decay, step, never",
+            "{file}:2: shape `linear` is not known; it is one of decay, step, never, share",
         ),
         (
             "score_weights.csv",
@@ -121,16 +121,23 @@ def spoil(path: Path, was: str, will_be: str) -> None:
             "{file}:2: late_window_days is 40; give a number from 1 to 31",
         ),
         (
+            "score_weights.csv",
+            "2,default,plan,share,",
+            "2,default,plan,decay,",
+            "{file}:11: shape decay does not fit signal plan; plan, usage_trend are of shape share, no other is",
+        ),
+        (
             "score_thresholds.csv",
-            "2,b2b,",
-            "2,b2bb,",
-            "{file}: preset b2b of score_weights.csv has no row; add one",
+            "2,b2b_slow,",
+            "2,b2bb_slow,",
+            "{file}: preset b2b_slow of score_weights.csv has no row; add one",
         ),
         (
             "score_plan_presets.csv",
             "plan,preset\n",
             "plan,preset\nhome,b2x\n",
-            "{file}: plan home asks for preset b2x, which does not exist; there are default, classic_rule, b2c, b2b",
+            "{file}: plan home asks for preset b2x, which does not exist; there are default, classic_rule, b2c_fast,"
+            " b2b_slow, subscription",
         ),
     ],
 )
@@ -153,10 +160,13 @@ def test_rules_older_than_a_signal_give_it_no_weight(seeds):
     kept = [
         line.replace("last_seen,decay,50,", "last_seen,decay,60,")
         for line in weights.read_text().splitlines()
-        if ",habit," not in line
+        if ",habit," not in line and not line.startswith("1,subscription")
     ]
     weights.write_text("\n".join(kept) + "\n")
+    spoil(seeds / "score_thresholds.csv", (seeds / "score_thresholds.csv").read_text().splitlines()[-1], "")
     with pytest.raises(ConfigurationError, match="no row for habit"):
         read_rules(seeds)
     rules = read_rules(seeds, older=True)
-    assert {rules.of_preset(preset)[Signal.HABIT].weight for preset in ("default", "classic_rule", "b2c", "b2b")} == {0}
+    assert {
+        rules.of_preset(preset)[Signal.HABIT].weight for preset in ("default", "classic_rule", "b2c_fast", "b2b_slow")
+    } == {0}

@@ -37,14 +37,16 @@ def test_a_good_campaign_is_clean(campaign_folder: Path) -> None:
             "{{ plan | default('old') }}",
             "{{ plan }}",
             f"{PROBE}:1: error: `plan` is missing for some leads and has no fallback. "
-            "Write `{{ plan | default('…') }}`, or put it into `{% if plan is defined %}`.",
+            "Write `{{ plan | default('…') }}`, put it into `{% if plan is defined %}`, "
+            "or hold the message without it: `{{ plan | required }}`.",
         ),
         (
             PROBE,
             "{{ plan | default('old') }}",
             "{{ plan | upper | default('old') }}",  # the filter runs before the fallback can help
             f"{PROBE}:1: error: `plan` is missing for some leads and has no fallback. "
-            "Write `{{ plan | default('…') }}`, or put it into `{% if plan is defined %}`.",
+            "Write `{{ plan | default('…') }}`, put it into `{% if plan is defined %}`, "
+            "or hold the message without it: `{{ plan | required }}`.",
         ),
         (
             PROBE,
@@ -56,14 +58,16 @@ def test_a_good_campaign_is_clean(campaign_folder: Path) -> None:
             NUDGE,
             "plan waits:",
             "plan, code {{ offer_code }}:",
-            f"{NUDGE}:1: error: `offer_code` needs an offer, and the campaign has none. Add `offer:` to the campaign.",
+            f"{NUDGE}:1: error: `offer_code` needs an offer, and step `nudge` makes none. "
+            "Name one of the campaign's `offers` in the step: `offer: first`.",
         ),
         (
             "spring.yaml",
             "{{ first_name | default('friend') }}",
             "{{ first_name }}",
             "spring.yaml:14: error: `first_name` is missing for some leads and has no fallback. "
-            "Write `{{ first_name | default('…') }}`, or put it into `{% if first_name is defined %}`.",
+            "Write `{{ first_name | default('…') }}`, put it into `{% if first_name is defined %}`, "
+            "or hold the message without it: `{{ first_name | required }}`.",
         ),
         # the call to action
         (
@@ -161,14 +165,16 @@ def test_a_good_campaign_is_clean(campaign_folder: Path) -> None:
             "waits:",
             "waits. We\nMiss   you!",
             f"{PROBE}:1: warning: “we miss you” is what everybody writes. "
-            "Say what this lead did or asked for (`last_key_action_on`, `plan`), or ask something.",
+            "Say what this lead did or asked for (`last_key_action_on`, `cart_item`), or ask something.",
         ),
         (
             PROBE,
             ", your {{ plan | default('old') }} plan waits:",
             ":",
             f"{PROBE}:1: warning: nothing in the message is about this lead but the first name. "
-            "Use another personal field: `first_name`, `plan`, `last_key_action_on`.",
+            "Use another personal field: `plan`, `last_key_action_on`, `last_purchase_on`, `renewal_on`, "
+            "`last_product_viewed`, `cart_item`, `feature_asked_for`, `feature_asked_in`, `last_ticket_subject`, "
+            "`last_ticket_on`.",
         ),
         # the journey
         (

@@ -41,7 +41,8 @@ def test_a_campaign_is_read_whole(campaign_folder: Path) -> None:
     assert campaign.topic == "marketing"
     assert campaign.holdout.share == 0.10
     assert campaign.caps.messages == 3
-    assert campaign.send_window == SendWindow((LocalHours(600, 1200),), frozenset(range(6)), UnknownTimeZone.HOLD)
+    assert campaign.send_window.hours == (LocalHours(600, 660), LocalHours(780, 840))
+    assert campaign.send_window.unknown_time_zone is UnknownTimeZone.HOLD
 
     probe, listen, nudge, listen_again, archive = campaign.steps
     assert isinstance(probe, EmailStep)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rekindle.channels.wire import retry_after_seconds
+from rekindle.channels.wire import retry_after_seconds, seconds_until_more
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -28,3 +28,20 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 )
 def test_retry_after(headers, wait):
     assert retry_after_seconds(headers, NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset", "wait"),
+    [
+        ("0", str(NOW.timestamp() + 7), 7.0),
+        (" 0 ", str(NOW.timestamp() - 7), 0.0),
+        ("-1", str(NOW.timestamp() + 7), 7.0),
+        ("1", str(NOW.timestamp() + 7), None),  # one is left: nobody needs to wait
+        ("0", "soon", None),
+        ("none", str(NOW.timestamp() + 7), None),
+    ],
+)
+def test_an_acceptance_says_when_there_is_more(remaining, reset, wait):
+    headers = {"X-RateLimit-Remaining": remaining, "x-ratelimit-reset": reset}
+    assert seconds_until_more(headers, NOW) == wait
+    assert seconds_until_more({"X-RateLimit-Reset": reset}, NOW) is None

@@ -24,7 +24,7 @@ def broken(monkeypatch):
         return command.Told(seed, Counts(), Story(), Findings(duplicates, [], [], [], [], [], []))
 
     monkeypatch.setattr(command, "play_history", play)
-    monkeypatch.setattr(command, "build_warehouse", lambda path: path)
+    monkeypatch.setattr(command, "build_empty_ground", lambda path: path)
 
 
 def test_it_names_the_message_and_the_seed(broken, tmp_path):

@@ -21,7 +21,7 @@ def test_the_same_seed_deals_the_same_and_another_one_does_not():
 
 
 def test_one_deck_holds_every_kind_and_every_boundary_twice():
-    deck_size = 20 + 24
+    deck_size = 24 + 24
     deck = deal(3, deck_size)
     assert {ordeal.kind for ordeal in deck} == set(OrdealKind)
     killed = [ordeal.fate for ordeal in deck if ordeal.kind is OrdealKind.KILLED_AT_BOUNDARY]

@@ -19,6 +19,9 @@ from rekindle.chaos.places import BOUNDARIES, FREE_OF_THE_WAREHOUSE, Commit, Pla
         ({"claimed": 4}, {"claimed": 2, "attempting": 2}, Commit.ATTEMPTING),
         ({"attempting": 2}, {"accepted": 1, "planned": 1}, Commit.RECORD),
         ({"attempting": 2, "claimed": 2}, {"unknown": 2, "claimed": 2}, Commit.RECORD),
+        ({"attempting": 2, "claimed": 4}, {"accepted": 2, "attempting": 2, "claimed": 2}, Commit.TURN),
+        ({"attempting": 2, "claimed": 1}, {"accepted": 1, "planned": 1, "attempting": 1}, Commit.TURN),
+        ({"attempting": 2, "claimed": 1}, {"unknown": 2, "attempting": 1}, Commit.TURN),
         # another attempt's claim, or none, is given back
         ({"claimed": 2}, {"planned": 2}, Commit.REST),
         ({"accepted": 2}, {"accepted": 2}, Commit.REST),
@@ -31,7 +34,7 @@ def test_a_commit_is_named_by_what_it_does(before, after, commit):
 
 def test_every_commit_has_a_place_before_during_and_after_it():
     places = {Place.around(when, commit) for when in ("before", "during", "after") for commit in Commit}
-    assert len(places) == 12
+    assert len(places) == 15
     assert {place for place in BOUNDARIES if "COMMIT" in place.value.upper()} <= places
 
 

@@ -18,8 +18,10 @@ from rekindle.errors import BadInputError, RekindleError
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
     *("migrate", "check", "explain", "preview", "plan", "lint", "receiver", "sandbox", "demo"),
-    *("chaos", "backtest", "calibrate", "diff-score"),
+    *("chaos", "backtest", "calibrate", "diff-score", "stops", "estimate", "simulate"),
 )
+#: Commands that have commands of their own.
+GROUPS = ("governor", "dead-letters", "replies", "stop", "resume")
 
 
 @pytest.fixture
@@ -63,8 +65,17 @@ def test_the_commands_are_listed(command):
     code, out, _ = command("--help")
     assert code == 0
     assert {each.name or each.callback.__name__ for each in cli.app.registered_commands} == set(COMMANDS)
-    for name in COMMANDS:
+    assert {each.name for each in cli.app.registered_groups} == set(GROUPS)
+    for name in COMMANDS + GROUPS:
         assert re.search(rf"│ {name} +\S", out)
+    # each under a heading that says what for
+    assert re.findall(r"╭─ ([\w ]+) ─", out) == [
+        "Options",
+        "Run it",
+        "Write a campaign",
+        "Try it and prove it",
+        "Tune the score",
+    ]
 
 
 def test_the_version_alone(command):
@@ -130,12 +141,25 @@ def test_check_of_a_warehouse_that_was_never_migrated_says_how_to_mend_it(comman
     assert "rekindle migrate" in err
 
 
-def test_an_engine_without_state_statements_is_refused_in_one_line(command, warehouse, monkeypatch):
-    monkeypatch.setenv("REKINDLE_WAREHOUSE_ENGINE", "bigquery")
-    code, _, err = command("check")
-    assert code == 2
-    assert err.startswith("error: ") and err.count("\n") == 1
-    assert "REKINDLE_WAREHOUSE_ENGINE=duckdb" in err
+@pytest.mark.parametrize(
+    ("engine", "given", "missing"),
+    [
+        ("bigquery", {}, "REKINDLE_BIGQUERY_PROJECT is not set; set it,"),
+        ("bigquery", {"REKINDLE_BIGQUERY_PROJECT": ""}, "REKINDLE_BIGQUERY_PROJECT is not set; set it,"),
+        (
+            "snowflake",
+            {"REKINDLE_SNOWFLAKE_USER": "rekindle", "REKINDLE_SNOWFLAKE_PORT": ""},
+            "REKINDLE_SNOWFLAKE_ACCOUNT, REKINDLE_SNOWFLAKE_DATABASE, REKINDLE_SNOWFLAKE_WAREHOUSE are not set;"
+            " set them,",
+        ),
+    ],
+)
+def test_an_engine_without_its_settings_is_refused_in_one_line(command, warehouse, monkeypatch, engine, given, missing):
+    for name in [name for name in os.environ if name.startswith(("REKINDLE_BIGQUERY", "REKINDLE_SNOWFLAKE"))]:
+        monkeypatch.delenv(name)
+    for name, value in (given | {"REKINDLE_WAREHOUSE_ENGINE": engine}).items():
+        monkeypatch.setenv(name, value)
+    assert command("check") == (2, "", f"error: {missing} or REKINDLE_WAREHOUSE_ENGINE=duckdb\n")
 
 
 def test_an_engine_nobody_knows_is_refused_in_one_line(command, warehouse, monkeypatch):

@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(told)
 
-    do_GET = do_POST = _answer
+    do_GET = do_POST = do_PATCH = _answer
 
     def log_message(self, *_):
         """Nothing: the tests look at `asked`."""
@@ -161,6 +161,14 @@ def test_dags_that_never_come_are_named(server, airflow):
     server.answers["GET /api/v2/importErrors"] = [(200, {"import_errors": []})]
     with pytest.raises(DagFailedError, match=r"\['score'\]"):
         airflow.await_dags(["ingest", "score"], patience=0.1)
+
+
+def test_a_campaign_is_let_run(server, airflow):
+    server.answers["PATCH /api/v2/dags/campaign__spring"] = [(200, {"is_paused": False})]
+    airflow.unpause("campaign__spring")
+    method, path, query, body, _ = server.asked[-1]
+    assert (method, path) == ("PATCH", "/api/v2/dags/campaign__spring")
+    assert (query, body) == ({"update_mask": ["is_paused"]}, {"is_paused": False})
 
 
 def test_pools_that_are_there_already_are_left_alone(server, airflow):

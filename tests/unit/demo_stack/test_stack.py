@@ -182,6 +182,15 @@ def test_stop_leaves_a_stranger_alone_who_was_given_the_number(home, start):
     assert stranger.poll() is None
 
 
+def test_stop_takes_only_those_that_are_named_and_remembers_the_others(home, start):
+    worker, scheduler = (start("import time; print('up', flush=True); time.sleep(600)") for _ in range(2))
+    remember(home, worker=worker, scheduler=scheduler)
+    assert stop_stack(home, ["worker", "nobody"]) == ["worker"]
+    worker.wait(10)
+    assert scheduler.poll() is None
+    assert stop_stack(home) == ["scheduler"]
+
+
 def test_stop_of_what_died_long_ago(home, start):
     process = start("pass")
     remember(home, receiver=process)

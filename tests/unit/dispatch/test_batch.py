@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import duckdb
 import pytest
 
 from rekindle.campaigns.models import MessageTemplate
@@ -13,7 +15,9 @@ from rekindle.dispatch import Composer, SmsSender
 from rekindle.dispatch.batch import LEASE, RETRY_REFUSED_AFTER
 from rekindle.errors import ConfigurationError
 from rekindle.governor.rate import Governor, ProviderRate
+from rekindle.governor.receipts import free_held_messages
 from rekindle.vocabulary import Channel, DecisionReason
+from rekindle.warehouse.duckdb import DuckDbTransaction
 
 
 class WorkerDies(BaseException):
@@ -288,6 +292,25 @@ def test_what_the_governor_says_holds_the_rest_of_the_batch_and_fails_nothing(re
     assert {world.state(lead)["exit_reason"] for lead in leads} == {None}
 
 
+def test_whom_a_breaker_held_is_free_when_a_person_closes_it(ready, world_module):
+    world, _, batches = ready
+    until = world.at(0) + timedelta(hours=1)
+    reasons = iter([DecisionReason.BREAKER_OPEN, DecisionReason.BREAKER_OPEN, DecisionReason.DAILY_ALLOWANCE])
+
+    def held(item):
+        outcome = world_module.refused(item, "sendgrid", "429", 429)
+        return replace(outcome, held=next(reasons), held_until=until)
+
+    world.email.answer = held
+    world.dispatch(batches, world.email, 0)
+    world.email.answer = None
+    assert free_held_messages(world.warehouse, "twilio", world.clock.now()) == 0
+    assert free_held_messages(world.warehouse, "sendgrid", world.clock.now()) == 2
+    assert free_held_messages(world.warehouse, "sendgrid", world.clock.now()) == 0
+    world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["accepted", "accepted", "planned"]  # a spent allowance is nobody's to give
+
+
 @pytest.mark.parametrize(("stated", "minutes"), [(3_600.0, 60), (0.0, 0), (None, 5)])
 def test_a_stated_wait_is_when_the_message_is_due_again(ready, world_module, stated, minutes):
     world, _, batches = ready
@@ -321,12 +344,13 @@ def test_a_text_that_can_not_be_made_is_held_and_nobody_is_to_blame(new_world, b
     world = new_world()
     (step,) = [step for step in world.campaign.message_steps if step.channel is Channel.SMS]
     changed = replace(step, template=MessageTemplate(step.template.name, body), max_segments=1)
+    # before anybody enters: a batch is composed from the words of the version its leads are on
+    steps = tuple(changed if one is step else one for one in world.campaign.steps)
+    world.campaign = replace(world.campaign, steps=steps)
     lead = world.lead(email=None)
     world.freeze(0)
     world.plan(0)
     batches = world.plan(0, Channel.SMS)
-    steps = tuple(changed if one is step else one for one in world.campaign.steps)
-    world.campaign = replace(world.campaign, steps=steps)
     dispatched = world.dispatch(batches, world.sms, 0)
     assert dispatched.as_counts() == {"held": 1} and world.sms.sent == []
     (decision,) = world.query("select reason, detail from rekindle_state.decisions where message_id is not null")
@@ -370,6 +394,134 @@ def test_chunks_are_sent_in_order_and_composed_at_most_one_ahead(ready, world_mo
     world.dispatch(batches, world.email, 0)
     assert [item.message_id for item in world.email.sent] == composed == sorted(composed)
     assert max(ahead) <= 1
+
+
+def test_an_answer_is_recorded_though_the_next_chunk_can_not_be_marked(ready, monkeypatch):
+    world, _, batches = ready
+    execute, marked = DuckDbTransaction.execute, []
+
+    def break_at_the_second(self, statement, /, **values):
+        if statement == "dispatch/mark_attempting":
+            marked.append(statement)
+            if len(marked) == 2:
+                raise duckdb.IOException("no space left")
+        return execute(self, statement, **values)
+
+    monkeypatch.setattr(DuckDbTransaction, "execute", break_at_the_second)
+    world.email.chunk_size = 1
+    with pytest.raises(duckdb.IOException, match="no space left"):
+        world.dispatch(batches, world.email, 0)
+    assert len(world.email.sent) == 1 and statuses(world) == ["accepted", "planned", "planned"]
+
+
+def test_a_commit_that_failed_after_it_was_on_the_disk_makes_nobody_accepted_who_was_not(ready, monkeypatch):
+    """The next chunk may then be `attempting` without having been sent: it is not part of what was accepted."""
+    world, _, batches = ready
+    transaction, is_lost = world.warehouse.transaction, iter([True])
+
+    @contextmanager
+    def lose_the_answer():
+        with transaction() as inside:
+            yield inside
+            stand = {row["status"] for row in inside.query("select status from rekindle_state.messages")}
+        if {"accepted", "attempting"} <= stand and next(is_lost, False):
+            raise duckdb.IOException("could not sync")
+
+    monkeypatch.setattr(world.warehouse, "transaction", lose_the_answer)
+    world.email.chunk_size = 1
+    with pytest.raises(duckdb.IOException, match="could not sync"):
+        world.dispatch(batches, world.email, 0)
+    assert len(world.email.sent) == 1
+    assert statuses(world) == ["accepted", "attempting", "planned"]
+
+
+def test_what_was_not_answered_is_not_recorded_with_the_next_chunk(ready, world_module):
+    world, _, batches = ready
+    world.email.answer = lambda item: world_module.accepted(item) if len(world.email.sent) > 1 else None
+    world.email.chunk_size = 1
+    world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["accepted", "accepted", "attempting"]
+
+
+# --- a person says stop
+
+
+def say_stop(world, scope, name=None, mode="hold", lifted=False):
+    world.insert(
+        "rekindle_state.stops",
+        {
+            "stop_id": f"{scope} {name} {mode}",
+            "scope": scope,
+            "name": name,
+            "mode": mode,
+            "reason": "the wrong template",
+            "set_by": "ada",
+            "set_at": world.clock.now(),
+            "lifted_at": world.clock.now() if lifted else None,
+        },
+    )
+
+
+@pytest.mark.parametrize("mode", ["hold", "cancel"])
+@pytest.mark.parametrize(
+    ("scope", "name"),
+    [
+        ("everything", None),
+        ("campaign", "cold_lead_reengagement"),
+        ("channel", "email"),
+        ("provider", "sendgrid"),
+    ],
+)
+def test_what_is_stopped_is_not_claimed_and_leaves_when_it_is_lifted(ready, scope, name, mode):
+    world, _, batches = ready
+    say_stop(world, scope, name, mode)
+    assert world.dispatch(batches, world.email, 0).as_counts() == {"held": 0}
+    assert world.email.sent == [] and statuses(world) == ["planned"] * 3
+    decisions = world.query("select reason, detail, next_due_at from rekindle_state.decisions")
+    assert decisions == [{"reason": "stopped", "detail": "the wrong template", "next_due_at": None}] * 3
+    world.execute("update rekindle_state.stops set lifted_at = set_at")
+    world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["accepted"] * 3
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "mode", "lifted"),
+    [
+        ("campaign", "another_campaign", "hold", False),
+        ("channel", "sms", "hold", False),
+        ("provider", "twilio", "cancel", False),
+        ("everything", None, "drain", False),  # who is in flight goes on
+        ("everything", None, "hold", True),
+    ],
+)
+def test_a_stop_of_something_else_stops_nothing(ready, scope, name, mode, lifted):
+    world, _, batches = ready
+    say_stop(world, scope, name, mode, lifted)
+    world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["accepted"] * 3 and world.decisions() == []
+
+
+def test_a_stop_during_a_call_lets_its_chunk_finish_and_no_other_begin(ready, world_module):
+    world, _, batches = ready
+
+    def stop(item):
+        say_stop(world, "everything")
+        return world_module.accepted(item)
+
+    world.email.answer = stop
+    world.email.chunk_size = 1
+    assert world.dispatch(batches, world.email, 0).as_counts() == {"accepted": 1, "held": 2}
+    assert len(world.email.sent) == 1 and statuses(world) == ["accepted", "planned", "planned"]
+    assert world.decisions() == ["stopped"] * 2
+
+
+def test_a_stopped_message_still_expires(ready):
+    world, _, batches = ready
+    say_stop(world, "everything")
+    world.dispatch(batches, world.email, 0)
+    world.clock.step_to(world.clock.now() + timedelta(days=1))
+    world.dispatch(batches, world.email, 0)
+    assert statuses(world) == ["expired"] * 3
 
 
 # --- the last moment

@@ -38,7 +38,7 @@ def columns_of(table: str) -> list[str]:
     migrations = Path(__file__).parents[3] / "sql" / "migrations"
     script = "\n".join(path.read_text() for path in sorted(migrations.glob("*.sql")))
     schema, name = table.split(".")
-    body = re.search(rf"\{{\{{ {schema} \}}\}}\.{name} \((.*?)\n\);", script, re.DOTALL)
+    body = re.search(rf"\{{\{{ {schema} \}}\}}\.{name} \((.*?)\n\)(?:;|\{{\{{ stored_by)", script, re.DOTALL)
     assert body, table
     return re.findall(r"^    (\w+) ", body.group(1), re.MULTILINE)
 

@@ -16,6 +16,8 @@ from rekindle.governor.breaker import BreakerLimits
 from rekindle.governor.rate import ProviderRate
 from rekindle.governor.settings import GovernorSettings, open_governor
 from rekindle.vocabulary import ErrorClass
+from rekindle.warehouse.duckdb import DuckDbWarehouse
+from rekindle.warehouse.migrate import migrate
 
 ENV = Path(__file__).parents[3] / ".env.example"
 
@@ -26,6 +28,7 @@ def installation(tmp_path, monkeypatch):
     SteppedClock(tmp_path / "clock").step_to(datetime(2026, 3, 2, 18, tzinfo=UTC))
     monkeypatch.setenv("REKINDLE_CLOCK_FILE", str(tmp_path / "clock"))
     monkeypatch.setenv("REKINDLE_GOVERNOR_ROOT", str(tmp_path / "governor"))
+    monkeypatch.setenv("REKINDLE_WAREHOUSE_PATH", str(tmp_path / "warehouse.duckdb"))
     return tmp_path
 
 
@@ -150,7 +153,7 @@ def test_the_command_shows_every_account(rekindle, monkeypatch):
     assert "day 2 of the warm-up" in printed
 
 
-def test_the_command_speaks_json_and_closes_a_breaker_by_hand(rekindle):
+def test_the_command_speaks_json_and_closes_a_breaker_by_hand(rekindle, installation):
     with open_governor("twilio") as governor:
         governor.record([(ErrorClass.CONFIGURATION, "20003")] * 5)
     code, printed, _ = rekindle("governor", "--json")
@@ -160,9 +163,36 @@ def test_the_command_speaks_json_and_closes_a_breaker_by_hand(rekindle):
     assert accounts["sendgrid"]["breaker"]["phase"] == "closed"
     assert accounts["sendgrid"]["units_per_second"] == 2_000
     code, printed, _ = rekindle("governor", "close", "twilio")
-    assert (code, printed) == (0, "the breaker of twilio was open and is closed\n")
+    assert code == 0
+    assert printed == "the breaker of twilio was open and is closed\n0 decisions to wait for it are over\n"
+    assert not (installation / "warehouse.duckdb").exists()
     with open_governor("twilio") as governor:
         assert governor.held() is None
+
+
+def test_closing_by_hand_frees_in_the_warehouse_whom_the_breaker_held(rekindle, installation):
+    path = installation / "warehouse.duckdb"
+    migrate(DuckDbWarehouse(path), SteppedClock(installation / "clock"))
+    held = {
+        "entry_id": "e",
+        "campaign_id": "cold",
+        "lead_id": "l",
+        "step_id": "probe",
+        "reason": "breaker_open",
+        "decided_at": datetime(2026, 3, 2, 17, tzinfo=UTC),
+        "next_due_at": datetime(2026, 3, 3, 17, tzinfo=UTC),
+        "run_id": "r",
+    }
+    with DuckDbWarehouse(path).transaction() as transaction:
+        transaction.insert(
+            "rekindle_state.decisions", [held | {"message_id": name, "channel": name} for name in ("email", "sms")]
+        )
+    code, printed, _ = rekindle("governor", "close", "sendgrid")
+    assert (code, printed.splitlines()[-1]) == (0, "1 decisions to wait for it are over")
+    with DuckDbWarehouse(path).transaction() as transaction:
+        rows = transaction.query("select channel, next_due_at from rekindle_state.decisions")
+    due = {row["channel"]: row["next_due_at"] for row in rows}
+    assert due == {"email": datetime(2026, 3, 2, 18, tzinfo=UTC), "sms": held["next_due_at"]}
 
 
 def test_the_command_stops_everything_at_once(rekindle):

@@ -71,17 +71,30 @@ def test_no_change_is_lost_between_threads(new_store):
     assert new_store().load("a").throttled == 100
 
 
-def test_no_change_is_lost_between_processes(tmp_path):
+def count_in_three_processes(url: str) -> None:
     code = (
         "import sys; from rekindle.governor.stores import open_store\n"
         "store = open_store(sys.argv[1])\n"
         "change = lambda state: (state.model_copy(update={'throttled': state.throttled + 1}), None)\n"
         "for _ in range(100): store.update('a', change)"
     )
-    url = f"sqlite:///{tmp_path}/folder/g.sqlite"
     workers = [subprocess.Popen([sys.executable, "-c", code, url], env=INCLUDE) for _ in range(3)]
     assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0]
-    assert open_store(url).load("a").throttled == 300
+
+
+def test_no_change_is_lost_between_processes(tmp_path):
+    url = f"sqlite:///{tmp_path}/folder/g.sqlite"
+    count_in_three_processes(url)
+    store = open_store(url)
+    assert store.load("a").throttled == 300
+    store.close()
+
+
+def test_no_change_is_lost_between_processes_on_several_machines(server_url):
+    count_in_three_processes(server_url)
+    store = open_store(server_url)
+    assert store.load("a").throttled == 300
+    store.close()
 
 
 def test_a_process_that_dies_in_the_middle_of_a_change_leaves_the_state_as_it_was(tmp_path):

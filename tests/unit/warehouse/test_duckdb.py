@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -221,10 +222,22 @@ def test_a_statement_that_is_not_there_is_named():
         statement(DuckDbWarehouse.dialect, "plan/no_such")
 
 
-@pytest.mark.parametrize("engine", [Engine.BIGQUERY, Engine.SNOWFLAKE])
-def test_an_engine_without_state_statements_is_refused(engine):
-    with pytest.raises(ConfigurationError, match=str(engine)):
+@pytest.mark.parametrize(
+    ("engine", "variable"),
+    [(Engine.BIGQUERY, "REKINDLE_BIGQUERY_PROJECT"), (Engine.SNOWFLAKE, "REKINDLE_SNOWFLAKE_ACCOUNT")],
+)
+def test_an_engine_without_its_settings_names_the_first_variable(engine, variable, monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("REKINDLE_BIGQUERY", "REKINDLE_SNOWFLAKE"))]:
+        monkeypatch.delenv(name)
+    with pytest.raises(ConfigurationError, match=variable):
         open_warehouse(WarehouseSettings(engine=engine))
+
+
+def test_snowflake_without_a_key_pair_says_so(monkeypatch):
+    for name in ("ACCOUNT", "USER", "DATABASE", "WAREHOUSE"):
+        monkeypatch.setenv(f"REKINDLE_SNOWFLAKE_{name}", "given")
+    with pytest.raises(ConfigurationError, match="REKINDLE_SNOWFLAKE_PRIVATE_KEY_PATH"):
+        open_warehouse(WarehouseSettings(engine=Engine.SNOWFLAKE))
 
 
 def test_the_default_is_the_embedded_file(monkeypatch, tmp_path):

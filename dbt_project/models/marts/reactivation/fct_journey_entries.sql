@@ -18,7 +18,7 @@ leads as (
 ),
 
 life_signs as (
-    select * from {{ ref('stg_app__events') }}
+    select * from {{ ref('base_app__event_arrivals') }}
     where
         event_kind in ('log_in', 'key_action')
         and occurred_at < {{ as_of_timestamp() }}

@@ -38,6 +38,9 @@ joined as (
             ('key_action', 'round(scores.key_action_points, 2)'),
             ('habit', 'round(scores.habit_points, 2)'),
             ('support', 'round(scores.support_points, 2)'),
+            ('payment_failure', 'round(scores.payment_failure_points, 2)'),
+            ('usage_trend', 'round(scores.usage_trend_points, 2)'),
+            ('plan', 'round(scores.plan_points, 2)'),
         ]) }} as score_contributions,
 
         -- numerics

@@ -1,0 +1,6 @@
+"""What a day and a month would cost: warehouse and providers, from counted statements and a reviewed list of prices."""
+
+from rekindle.estimate.cost import Estimate, Workload, estimate
+from rekindle.estimate.day import MeasuredDay, measure_day
+
+__all__ = ["Estimate", "MeasuredDay", "Workload", "estimate", "measure_day"]

@@ -1,0 +1,1 @@
+"""Hooks for systems whose provider brings none."""

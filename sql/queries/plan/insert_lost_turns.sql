@@ -1,0 +1,104 @@
+-- One campaign a day writes to a person: whoever wrote already, then by priority, value and age. The others wait until
+-- tomorrow. It is settled once for all campaigns of the tick, so it does not matter which of them is planned first.
+insert into {{ state }}.lost_turns (as_of, entry_id, campaign_id, winning_campaign_id)
+with due as (
+    select
+        journeys.entry_id,
+        journeys.campaign_id,
+        journeys.stage,
+        journeys.stage_entered_at,
+        coalesce(contacts.person_id, journeys.person_id) as person_id,
+        turns.priority,
+        entries.cold_score,
+        -- who could not go for reasons of its own since yesterday lets others pass
+        case
+            when
+                moves.from_stage = moves.to_stage
+                and moves.reason in ('frequency_cap', 'time_zone_unknown', 'provider_busy')
+                then 1
+            else 0
+        end as was_held_up
+    from {{ state }}.journey_state as journeys
+    inner join {{ state }}.campaign_turns as turns
+        on journeys.campaign_id = turns.campaign_id and turns.as_of = $as_of
+    inner join {{ state }}.journey_entries as entries on journeys.entry_id = entries.entry_id
+    left join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
+    left join {{ state }}.journey_transitions as moves
+        on journeys.entry_id = moves.entry_id and journeys.last_sequence = moves.sequence
+    where journeys.exit_reason is null and journeys.due_at <= $as_of
+),
+
+under_way as (
+    select distinct due.entry_id
+    from due
+    inner join {{ state }}.messages as messages on due.entry_id = messages.entry_id and due.stage = messages.step_id
+    where messages.status <> 'expired'
+),
+
+-- What left today or may still leave. What is withheld from a holdout counts as it would have counted.
+written as (
+    select distinct
+        coalesce(contacts.person_id, journeys.person_id) as person_id,
+        messages.campaign_id
+    from {{ state }}.messages as messages
+    inner join {{ state }}.journey_state as journeys on messages.entry_id = journeys.entry_id
+    left join {{ activation }}.sync_lead_contacts as contacts on messages.lead_id = contacts.lead_id
+    where
+        messages.status in ('claimed', 'attempting')
+        or (messages.status = 'planned' and messages.expires_at > $as_of)
+        or (messages.planned_at >= $day_begins_at and messages.status not in ('expired', 'failed'))
+),
+
+claims as (
+    select
+        due.person_id,
+        due.campaign_id,
+        due.entry_id,
+        due.was_held_up,
+        due.priority,
+        due.cold_score,
+        due.stage_entered_at,
+        0 as has_written
+    from due
+    left join under_way on due.entry_id = under_way.entry_id
+    where under_way.entry_id is null
+    union all
+    select
+        written.person_id,
+        written.campaign_id,
+        cast(null as {{ text }}) as entry_id,
+        0 as was_held_up,
+        0 as priority,
+        0.0 as cold_score,
+        $as_of as stage_entered_at,
+        1 as has_written
+    from written
+    where written.person_id in (select due.person_id from due)
+),
+
+ranked as (
+    select
+        claims.entry_id,
+        claims.campaign_id,
+        first_value(claims.campaign_id) over (
+            partition by claims.person_id
+            order by
+                claims.has_written desc,
+                claims.was_held_up asc,
+                claims.priority desc,
+                claims.cold_score desc,
+                claims.stage_entered_at asc,
+                claims.campaign_id asc
+            rows between unbounded preceding and unbounded following
+        ) as winning_campaign_id
+    from claims
+)
+
+select
+    $as_of as as_of,
+    ranked.entry_id,
+    ranked.campaign_id,
+    ranked.winning_campaign_id
+from ranked
+left join {{ state }}.lost_turns as known on ranked.entry_id = known.entry_id and known.as_of = $as_of
+where ranked.entry_id is not null and ranked.campaign_id <> ranked.winning_campaign_id and known.entry_id is null

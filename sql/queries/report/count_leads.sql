@@ -1,0 +1,2 @@
+select count(*) as leads
+from {{ activation }}.sync_lead_contacts

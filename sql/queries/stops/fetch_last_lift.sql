@@ -1,0 +1,2 @@
+select max(lifted_at) as lifted_at
+from {{ state }}.stops
