@@ -78,7 +78,13 @@ def test_migrations_are_applied_once(installation, monkeypatch):
 
 
 def test_ingest_of_nothing_counts_nothing_and_tells_the_next_dag(installation, in_run):
-    assert in_run(ingest.load_tables)[0] == {"users": 0, "events": 0, "support_tickets": 0, "rejects": 0}
+    assert in_run(ingest.load_tables)[0] == {
+        "users": 0,
+        "events": 0,
+        "support_tickets": 0,
+        "product_feedback": 0,
+        "rejects": 0,
+    }
     counts, told = in_run(ingest.load_landing_files, takes_context=True)
     assert set(counts.values()) == {0}
     assert told == {"as_of": "2026-03-02T18:00:00+00:00"}
