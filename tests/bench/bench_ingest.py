@@ -201,9 +201,12 @@ def make_warehouse(folder: Path, messages: int) -> Path:
             connection.register("made_up", pa.table(table))
             connection.execute("insert into ids select * from made_up")
         connection.execute(
-            "insert into rekindle_state.messages select message_id, message_id, 'c', 'lead', 'treatment', 's', 'email',"
-            " 'attempt-1', address_hash, 'accepted', 50, 'b', 'a', null, null, $at, $at, null, 'sendgrid', null, null,"
-            " null, 't', 'b', null, null, null, $at, $at, $at, 'run' from ids",
+            "insert into rekindle_state.messages by name select message_id, message_id as entry_id,"
+            " 'c' as campaign_id, 'lead' as lead_id, 'treatment' as arm, 's' as step_id, 'email' as channel,"
+            " 'attempt-1' as attempt_class, address_hash, 'accepted' as status, 50 as status_rank, 'b' as batch_id,"
+            " 'a' as attempt_id, $at as attempting_at, $at as accepted_at, 'sendgrid' as provider,"
+            " 't' as template_hash, 'b' as body_hash, $at as window_opens_at, $at as planned_at, $at as expires_at,"
+            " 'run' as run_id from ids",
             {"at": NOW.replace(tzinfo=None) - timedelta(days=1)},
         )
         connection.execute("drop table ids")

@@ -75,14 +75,15 @@ from numbered;
 
 insert into rekindle_state.journey_entries by name
 select
-    entry_id, lead_id, lead_id as person_id, email_hash, phone_hash, $campaign as campaign_id, 'v1' as journey_version,
-    'treatment' as arm, cast($as_of as date) as cohort_date, $as_of as entered_at, 80.0 as cold_score,
-    '{}' as score_contributions, 'low_engagement' as segment, 'bench' as run_id
+    entry_id, lead_id, lead_id as person_id, email_hash, phone_hash, $campaign as campaign_id,
+    $version as journey_version, 'treatment' as arm, cast($as_of as date) as cohort_date, $as_of as entered_at,
+    80.0 as cold_score, '{}' as score_contributions, 'low_engagement' as segment, 'bench' as run_id
 from made;
 
 insert into rekindle_state.journey_state by name
 select
-    entry_id, lead_id, lead_id as person_id, $campaign as campaign_id, 'treatment' as arm, $step as stage,
+    entry_id, lead_id, lead_id as person_id, $campaign as campaign_id, $version as journey_version,
+    'treatment' as arm, $step as stage,
     $as_of as stage_entered_at, $as_of as due_at, 1 as last_sequence, $as_of as updated_at
 from made;
 
@@ -118,6 +119,7 @@ def fill(path: Path, channel: str, entries: int) -> None:
         "channel": channel,
         "entries": entries,
         "campaign": "cold_lead_reengagement",
+        "version": campaign().journey_version,
         "step": STEPS[channel],
         "as_of": AS_OF.replace(tzinfo=None),
     }
