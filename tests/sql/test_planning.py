@@ -456,3 +456,21 @@ def test_batches_hold_no_more_than_their_size(world, monkeypatch):
     monkeypatch.setitem(BATCH_SIZE, Channel.EMAIL, 4)
     world.leads([{} for _ in range(10)])
     assert sorted(batch.message_count for batch in planned(world)) == [2, 4, 4]
+
+
+def test_who_can_not_be_mailed_comes_past_every_mail_to_the_text_in_one_tick(world):
+    lead = world.lead(email=None)
+    world.campaign = world.campaign_with(
+        "mails_then_text",
+        steps=[
+            {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "Hello"}},
+            {"id": "reminder", "email": {"template": "probe.txt.j2", "subject": "Hello again"}},
+            {"id": "nudge", "sms": {"template": "nudge.txt.j2"}},
+            {"id": "archive", "end": "archived"},
+        ],
+    )
+    world.freeze(0)
+    world.advance(0)
+    world.plan(0, Channel.EMAIL)
+    world.plan(0, Channel.SMS)
+    assert [message["step_id"] for message in world.messages(lead)] == ["nudge"]

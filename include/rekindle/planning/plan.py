@@ -54,7 +54,7 @@ def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, ru
             for step in version.campaign.message_steps:
                 standing = version.standing.get(step.step_id)
                 # who was moved past an earlier step may have come to this one
-                if step.channel is channel and standing is not None and (moved or standing.is_due(run.as_of)):
+                if step.channel is channel and (moved or (standing is not None and standing.is_due(run.as_of))):
                     moved += _plan_step(transaction, version.campaign, step, run, counts, stop)
         record_run(transaction, run, f"plan_{channel}", counts, campaign.campaign_id)
         open_batches = transaction.fetch(
