@@ -1,4 +1,4 @@
-{% from "macros/moves.jinja" import go, insert_transitions, standing_on with context -%}
+{% from "macros/moves.jinja" import go, insert_transitions, join_local_waits, standing_on with context -%}
 -- A wait for a time of day where the lead is: until the instant computed for the evidence, on at once without any.
 {{ insert_transitions() }}
 with waiting as (
@@ -9,17 +9,7 @@ with waiting as (
         journeys.stage,
         greatest(journeys.due_at, coalesce(waits.waits_until, journeys.due_at)) as due_at
     from {{ state }}.journey_state as journeys
-    left join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
-    left join {{ state }}.number_time_zones as numbers
-        on contacts.phone_hash = numbers.phone_hash and contacts.time_zone is null
-    left join {{ state }}.local_waits as waits
-        on
-            journeys.campaign_id = waits.campaign_id
-            and waits.minute = $minute
-            and journeys.stage_entered_at = waits.reached_at
-            and contacts.time_zone is not distinct from waits.profile_time_zone
-            and numbers.time_zones is not distinct from waits.phone_time_zones
-            and contacts.country is not distinct from waits.country
+    {{ join_local_waits() | indent }}
     where
         {{ standing_on() | indent }}
         and journeys.due_at <= $as_of
