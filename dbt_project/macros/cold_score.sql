@@ -13,9 +13,13 @@
 
     decay   1 − 2^(−age / days): half cold after `days`. Never happened is 1.
             Clicks and opens of a lead that was never mailed say nothing; the age of last seen stands in for them.
-            habit: every active day of the lead's last active year leaves a trace that is cold after silence as above; the
-            signal is as cold as if all of them had to be: (1 − 2^(−age / days)) ^ active days. One active day makes it
-            a plain decay of last seen; who came often is given longer. docs/backtest.md has what it is worth.
+            habit: 1 − the chance to come within the next 2 × days, as the lead's last active year has it. With n active
+            days over `span` days (365 at most) and then `silence` days, the lead has left by odds of
+            (1 + silence / (days + span)) ^ min(n, 10) / (n + 1): a silence that is long beside how long it used to be
+            around, the longer the oftener it came. If it has not, it comes with 1 − (1 + 2 days / (days + span +
+            silence)) ^ −(n − ½). A plain form of the BG/NBD model (Fader, Hardie and Lee, "Counting your customers the
+            easy way", Marketing Science 24, 2005); the power is bounded because people come back after pauses, too.
+            docs/backtest.md has what it is worth.
             support: 2^(−gap / days), gap = days from the bad ticket to when the lead was last seen: who leaves right
             after a bad ticket has a reason to stay away. It does not change during silence, so the whole score can
             only rise while a lead is silent, and the day it crossed can be computed backwards.
@@ -28,6 +32,9 @@
 {% macro signal_coldness(signal, days_ago) -%}
     {%- set age = 'last_seen_age_days' if signal == 'habit' else signal ~ '_age_days' -%}
     {%- set days = signal ~ '_days' -%}
+    {%- set silence = 'greatest(last_seen_age_days - ' ~ days_ago ~ ', 0.0)' -%}
+    {%- set span = 'least(greatest(coalesce(known_age_days - last_seen_age_days, 0.0), 0.0), 365.0)' -%}
+    {%- set active_days = 'greatest(coalesce(active_days_in_last_active_year, 1), 1)' -%}
     {%- if signal in ['usage_trend', 'plan'] -%}
     coalesce({{ signal }}_share, 0.0)
     {%- else -%}
@@ -41,13 +48,16 @@
         {%- else %}
         {%- if signal in ['email_click', 'email_open'] %}
         when {{ age }} is null and coalesce(first_mailed_age_days, 0.0) <= {{ days_ago }} and last_seen_age_days is not null
-            then 1.0 - power(2.0, -greatest(last_seen_age_days - {{ days_ago }}, 0.0) / {{ days }})
+            then 1.0 - power(2.0, -{{ silence }} / {{ days }})
         {%- endif %}
         when {{ age }} is null then 1.0
         {%- if signal == 'habit' %}
-        else power(
-            1.0 - power(2.0, -greatest({{ age }} - {{ days_ago }}, 0.0) / {{ days }}),
-            greatest(coalesce(active_days_in_last_active_year, 1), 1)
+        else 1.0 - (
+            1.0 - power(1.0 + 2.0 * {{ days }} / ({{ days }} + {{ span }} + {{ silence }}), 0.5 - {{ active_days }})
+        ) / (
+            1.0
+            + power(1.0 + {{ silence }} / ({{ days }} + {{ span }}), least({{ active_days }}, 10))
+            / ({{ active_days }} + 1)
         )
         {%- else %}
         else 1.0 - power(2.0, -greatest({{ age }} - {{ days_ago }}, 0.0) / {{ days }})

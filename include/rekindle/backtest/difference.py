@@ -197,7 +197,8 @@ def _difference(base: str, as_of: datetime, before: Path, after: Path, samples: 
             "select lead_id, segment, is_cold, cold_score from rekindle_marts.fct_cold_scores"
         ).to_arrow_table()
     with DuckDbWarehouse(after).transaction() as transaction:
-        transaction.connection.register("scores_before", old)
+        transaction.connection.register("of_before", old)
+        transaction.connection.execute("create table rekindle_marts.scores_before as select * from of_before")
         rows = transaction.fetch("backtest/list_changed_sides")
     both = [row for row in rows if row["score_before"] is not None and row["score_after"] is not None]
     shifts = [row["score_after"] - row["score_before"] for row in both]

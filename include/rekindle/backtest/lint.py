@@ -10,6 +10,7 @@ from rekindle.errors import ConfigurationError
 from rekindle.intake.mapping import ColumnsOf, check_mapping
 from rekindle.warehouse.duckdb import DuckDbWarehouse
 from rekindle.warehouse.settings import Engine, WarehouseSettings
+from rekindle.warehouse.statements import with_words
 
 
 def lint_models(project: Path) -> list[str]:
@@ -35,7 +36,7 @@ def _columns_of() -> ColumnsOf | None:
 
     def columns_of(schema: str, table: str) -> Collection[str] | None:
         with warehouse.transaction() as transaction:
-            rows = transaction.fetch("backtest/list_columns", schema=schema, table=table)
+            rows = transaction.fetch(with_words("backtest/list_columns", schema=schema.lower()), table=table)
         return [str(row["column_name"]) for row in rows] or None
 
     return columns_of

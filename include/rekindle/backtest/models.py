@@ -24,7 +24,7 @@ _TOLD_LINES = 12
 
 
 #: What dbt remembers of a parsed project, so that it is not parsed again; dbt itself checks whether it is still true.
-_PARSED = "partial_parse.msgpack"
+PARSED = "partial_parse.msgpack"
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,18 @@ class Models:
 
         The rules are those in the file, or with `own_rules` the project's. Raises `RekindleError` with what dbt said.
         """
-        if self.remembered and not (self.target / _PARSED).exists() and (self.remembered / _PARSED).exists():
+        if self.remembered and not (self.target / PARSED).exists() and (self.remembered / PARSED).exists():
             self.target.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.remembered / _PARSED, self.target / _PARSED)
+            shutil.copyfile(self.remembered / PARSED, self.target / PARSED)
         others = () if own_rules else ("--exclude", *RULES)
         no_tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
         finished = subprocess.run(  # noqa: S603 - our own command and arguments
             [dbt_command(), "build", "--select", f"+{model}", *others, *no_tests, "--quiet", "--no-write-json"],
             env={
-                **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
+                # the file last: whose environment names another warehouse must not have that one written to
                 **self.environment,
-                "REKINDLE_WAREHOUSE_PATH": str(warehouse),
+                **dbt_environment(self.project, self.target, warehouse),
                 "REKINDLE_AS_OF": as_of.isoformat(),
-                "DBT_PROJECT_DIR": str(self.project),
-                "DBT_PROFILES_DIR": str(self.project),
-                "DBT_TARGET_PATH": str(self.target),
-                "DBT_LOG_PATH": str(self.target),
-                "DBT_LOG_LEVEL_FILE": "none",
             },
             capture_output=True,
             text=True,
@@ -66,17 +61,18 @@ class Models:
         )
         self._remember()
         if finished.returncode:
-            told = "\n".join((finished.stdout + finished.stderr).strip().splitlines()[-_TOLD_LINES:])
-            raise RekindleError(f"dbt could not build {model} of {self.project} as of {as_of:%Y-%m-%d}:\n{told}")
+            raise RekindleError(
+                f"dbt could not build {model} of {self.project} as of {as_of:%Y-%m-%d}:\n{last_words(finished)}"
+            )
 
     def _remember(self) -> None:
-        parsed = self.target / _PARSED
+        parsed = self.target / PARSED
         if self.remembered and parsed.exists():
             self.remembered.mkdir(parents=True, exist_ok=True)
             # beside and renamed: another run may be reading
-            beside = self.remembered / f"{_PARSED}.{os.getpid()}"
+            beside = self.remembered / f"{PARSED}.{os.getpid()}"
             shutil.copyfile(parsed, beside)
-            beside.replace(self.remembered / _PARSED)
+            beside.replace(self.remembered / PARSED)
 
     def compiled(self, model: str) -> str:
         """The SQL that the last run made of a model."""
@@ -87,6 +83,24 @@ class Models:
 def remembered_parse() -> Path:
     """Where this installation remembers its parsed project."""
     return project_root() / ".rekindle" / "backtest"
+
+
+def dbt_environment(project: Path, target: Path, warehouse: Path) -> dict[str, str]:
+    """What a dbt of ours is told: the project, a folder to work in and a file, and none of the caller's settings."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
+        "REKINDLE_WAREHOUSE_PATH": str(warehouse),
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target),
+        "DBT_LOG_LEVEL_FILE": "none",
+    }
+
+
+def last_words(finished: subprocess.CompletedProcess[str]) -> str:
+    """The end of what dbt said, for an error."""
+    return "\n".join((finished.stdout + finished.stderr).strip().splitlines()[-_TOLD_LINES:])
 
 
 def dbt_command() -> str:

@@ -158,7 +158,7 @@ def test_a_log_without_a_column(backtest_command, tmp_path):
 def test_a_changed_line_moves_leads_and_says_who(backtest_command, small_log, seeds):
     # Given rules under which a lead is cold later than under the reviewed ones
     thresholds = seeds / "score_thresholds.csv"
-    thresholds.write_text(thresholds.read_text().replace("2,default,65,50,", "2,default,85,70,"))
+    thresholds.write_text(thresholds.read_text().replace("3,default,69,55,", "3,default,85,70,"))
     code, out, err = backtest_command(
         "diff-score", "--base", seeds, "--events", small_log, "--as-of", "2025-08-01", "--key-action", "purchase",
         "--json",
@@ -196,7 +196,7 @@ def test_a_warehouse_is_compared_in_copies_and_stays_as_it_is(
     # And with it, the reviewed rules differ in nothing from a copy of themselves
     code, out, err = backtest_command("diff-score", "--base", seeds, "--as-of", "2025-06-01")
     assert (code, err) == (0, "")
-    assert out.startswith(f"As of 2025-06-01, 60 leads, compared with {seeds}: cold 36 → 36,")
+    assert out.startswith(f"As of 2025-06-01, 60 leads, compared with {seeds}: cold 35 → 35,")
     assert "Would enter the cold side: 0" in out and "Would leave it: 0" in out
     assert path.read_bytes() == before
 

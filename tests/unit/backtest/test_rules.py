@@ -39,65 +39,65 @@ def spoil(path: Path, was: str, will_be: str) -> None:
     [
         (
             "score_weights.csv",
-            "2,default,habit,decay,10,45,",
-            "2,default,habbit,decay,10,45,",
+            "3,default,habit,decay,10,15,",
+            "3,default,habbit,decay,10,15,",
             "{file}:7: signal `habbit` is not known; it is one of last_seen, log_in, email_click, email_open,"
             " key_action, habit, support, payment_failure, usage_trend, plan",
         ),
         (
             "score_weights.csv",
-            "2,default,last_seen,decay,50,45,",
-            "2,default,last_seen,decay,55,45,",
-            "{file}: the weights of preset default sum to 105, not to 100 (last_seen 55, log_in 0, email_click 15,"
-            " email_open 5, key_action 15, habit 10, support 5, payment_failure 0, usage_trend 0, plan 0)",
+            "3,default,last_seen,decay,60,45,",
+            "3,default,last_seen,decay,65,45,",
+            "{file}: the weights of preset default sum to 105, not to 100 (last_seen 65, log_in 0, email_click 10,"
+            " email_open 5, key_action 10, habit 10, support 5, payment_failure 0, usage_trend 0, plan 0)",
         ),
         (
             "score_weights.csv",
-            "2,default,last_seen,decay,50,45,",
-            "2,default,last_seen,decay,fifty,45,",
+            "3,default,last_seen,decay,60,45,",
+            "3,default,last_seen,decay,fifty,45,",
             "{file}:2: weight is fifty; give a number from 0 to 100",
         ),
         (
             "score_weights.csv",
-            "2,default,last_seen,decay,50,45,",
-            "2,default,last_seen,decay,nan,45,",
+            "3,default,last_seen,decay,60,45,",
+            "3,default,last_seen,decay,nan,45,",
             "{file}:2: weight is nan; give a number from 0 to 100",
         ),
         (
             "score_weights.csv",
-            "2,default,last_seen,decay,50,45,",
-            "2,default,last_seen,decay,50,0,",
+            "3,default,last_seen,decay,60,45,",
+            "3,default,last_seen,decay,60,0,",
             "{file}:2: days is 0; give a number from 0.01 to 36500",
         ),
         (
             "score_weights.csv",
-            "2,default,last_seen,decay,50,45,",
-            "2,default,last_seen,linear,50,45,",
+            "3,default,last_seen,decay,60,45,",
+            "3,default,last_seen,linear,60,45,",
             "{file}:2: shape `linear` is not known; it is one of decay, step, never, share",
         ),
         (
             "score_weights.csv",
-            "2,default,log_in,decay,0,45,already in last seen\n",
+            "3,default,log_in,decay,0,45,already in last seen\n",
             "",
             "{file}: preset default has no row for log_in; add one, with weight 0 if it shall not count",
         ),
         (
             "score_weights.csv",
-            "2,default,log_in,",
-            "2,default,last_seen,",
+            "3,default,log_in,",
+            "3,default,last_seen,",
             "{file}: preset default, signal last_seen is there twice; remove one row",
         ),
         (
             "score_weights.csv",
-            "2,default,log_in,",
             "3,default,log_in,",
-            "{file}: the rows of preset default, here and in score_thresholds.csv, are of score_version 2, 3; give them"
+            "4,default,log_in,",
+            "{file}: the rows of preset default, here and in score_thresholds.csv, are of score_version 3, 4; give them"
             " the same",
         ),
         (
             "score_weights.csv",
-            "2,default,log_in,decay,0,45,already in last seen",
-            "2,default,log_in,decay,0,45,already, in last seen",
+            "3,default,log_in,decay,0,45,already in last seen",
+            "3,default,log_in,decay,0,45,already, in last seen",
             "{file}:3: 8 cells where the header has 7; put a reason that holds a comma into quotes",
         ),
         (
@@ -109,27 +109,27 @@ def spoil(path: Path, was: str, will_be: str) -> None:
         ),
         (
             "score_thresholds.csv",
-            "2,default,65,50,",
-            "2,default,50,65,",
-            "{file}:2: leave_score 65 is over enter_score 50: a lead would leave the cold side as it enters;"
+            "3,default,69,55,",
+            "3,default,55,69,",
+            "{file}:2: leave_score 69 is over enter_score 55: a lead would leave the cold side as it enters;"
             " leave_score must not be over enter_score",
         ),
         (
             "score_thresholds.csv",
-            "2,default,65,50,7,",
-            "2,default,65,50,40,",
+            "3,default,69,55,7,",
+            "3,default,69,55,40,",
             "{file}:2: late_window_days is 40; give a number from 1 to 31",
         ),
         (
             "score_weights.csv",
-            "2,default,plan,share,",
-            "2,default,plan,decay,",
+            "3,default,plan,share,",
+            "3,default,plan,decay,",
             "{file}:11: shape decay does not fit signal plan; plan, usage_trend are of shape share, no other is",
         ),
         (
             "score_thresholds.csv",
-            "2,b2b_slow,",
-            "2,b2bb_slow,",
+            "3,b2b_slow,",
+            "3,b2bb_slow,",
             "{file}: preset b2b_slow of score_weights.csv has no row; add one",
         ),
         (
@@ -158,9 +158,9 @@ def test_a_folder_that_is_not_there(tmp_path):
 def test_rules_older_than_a_signal_give_it_no_weight(seeds):
     weights = seeds / "score_weights.csv"
     kept = [
-        line.replace("last_seen,decay,50,", "last_seen,decay,60,")
+        line.replace("last_seen,decay,60,", "last_seen,decay,70,")
         for line in weights.read_text().splitlines()
-        if ",habit," not in line and not line.startswith("1,subscription")
+        if ",habit," not in line and not line.startswith("2,subscription")
     ]
     weights.write_text("\n".join(kept) + "\n")
     spoil(seeds / "score_thresholds.csv", (seeds / "score_thresholds.csv").read_text().splitlines()[-1], "")
