@@ -9,6 +9,10 @@
 -- A view reads with the rights of who asks, and some marts are views over views. Authorize rekindle_marts,
 -- rekindle_intermediate and rekindle_staging in each schema that they read ("Authorize datasets" in the console, or
 -- `bq update --source`): readers then need no right on these.
+--
+-- A new dataset can be read by every Viewer of its project, and written by every Editor: the basic roles have these
+-- rights by default. rekindle_raw, _state, _staging, _intermediate and _activation hold addresses. Take a project in
+-- which nobody has a basic role, or remove projectReaders and projectWriters from the datasets (`bq update --source`).
 
 create schema if not exists rekindle_raw options (location = 'EU');
 create schema if not exists rekindle_state options (location = 'EU');
@@ -26,7 +30,10 @@ grant `roles/bigquery.dataOwner` on schema `PROJECT_ID`.rekindle_state
 to "serviceAccount:rekindle-owner@PROJECT_ID.iam.gserviceaccount.com";
 
 -- sender: ingest, campaigns, reconcile, provider sync. No role of Google's writes rows without making tables; a custom
--- role of bigquery.tables.get, .getData and .updateData does.
+-- role does, in the place of dataEditor here:
+--
+--     gcloud iam roles create rekindleRows --project=PROJECT_ID \
+--       --permissions=bigquery.tables.get,bigquery.tables.list,bigquery.tables.getData,bigquery.tables.updateData
 grant `roles/bigquery.dataEditor` on schema `PROJECT_ID`.rekindle_raw
 to "serviceAccount:rekindle-sender@PROJECT_ID.iam.gserviceaccount.com";
 grant `roles/bigquery.dataEditor` on schema `PROJECT_ID`.rekindle_state

@@ -1,15 +1,16 @@
 -- Who may do what in Rekindle's schemas on Snowflake: four roles, and none for the receiver, which has no user here.
 -- docs/growing.md says who is who. A person runs this once, with a role that may create schemas and roles (SYSADMIN
 -- with SECURITYADMIN granted to it, or your own), and then `rekindle migrate` with the role rekindle_owner.
--- Replace rekindle (the database) and rekindle_wh (the warehouse) by your names.
+-- Replace rekindle (the database) and rekindle_wh (the warehouse) by your names. With managed access only who owns a
+-- schema gives rights on what is in it: neither rekindle_owner nor rekindle_dbt can pass on tables that they made.
 
-create schema if not exists rekindle.rekindle_raw;
-create schema if not exists rekindle.rekindle_state;
-create schema if not exists rekindle.rekindle_seeds;
-create schema if not exists rekindle.rekindle_staging;
-create schema if not exists rekindle.rekindle_intermediate;
-create schema if not exists rekindle.rekindle_activation;
-create schema if not exists rekindle.rekindle_marts;
+create schema if not exists rekindle.rekindle_raw with managed access;
+create schema if not exists rekindle.rekindle_state with managed access;
+create schema if not exists rekindle.rekindle_seeds with managed access;
+create schema if not exists rekindle.rekindle_staging with managed access;
+create schema if not exists rekindle.rekindle_intermediate with managed access;
+create schema if not exists rekindle.rekindle_activation with managed access;
+create schema if not exists rekindle.rekindle_marts with managed access;
 
 create role if not exists rekindle_owner;
 create role if not exists rekindle_sender;

@@ -151,7 +151,7 @@ class _Day:
         shutil.copyfile(self.template, self.path)
         warehouse = DuckDbWarehouse(self.path)
         with duckdb.connect(str(self.path), config={"threads": 2}) as held:  # opening costs more than a statement
-            _populate(warehouse, self.channel, self.messages)
+            populate(warehouse, self.channel, self.messages)
             counted = RecordingWarehouse(warehouse)
             sent = _live_through(counted, warehouse, self.channel, self.batch_size, self._landing)
             if sent != self.messages:
@@ -183,7 +183,7 @@ def _live_through(
 ) -> int:
     """The day in the order of the DAGs; returns how many messages were accepted."""
     landing.mkdir()
-    run, clock, campaign = _run(), StillClock(AT), _campaign()
+    run, clock, campaign = _run(), StillClock(AT), campaign_without_holdout()
     load_landing_zone(counted, landing, run)
     freeze_cohort(counted, campaign, run)
     advance_journeys(counted, campaign, run)
@@ -209,7 +209,7 @@ def _run() -> Run:
     return Run(as_of=AT, run_id="rekindle estimate", recorded_at=AT)
 
 
-def _campaign() -> Campaign:
+def campaign_without_holdout() -> Campaign:
     """The reference campaign with nobody held out."""
     include = project_root() / "include"
     original = load_campaign(include / "campaigns" / f"{CAMPAIGN_ID}.yaml", include / "templates")
@@ -234,7 +234,8 @@ def _check(address: str, country: str | None) -> ContactCheck:
     return ContactCheck(address_hash(address), Channel.SMS, True, "usable", None, None, None, address)
 
 
-def _populate(warehouse: DuckDbWarehouse, channel: Channel, count: int) -> None:
+def populate(warehouse: DuckDbWarehouse, channel: Channel, count: int) -> None:
+    """Make up leads who are offered today and can be reached by one channel."""
     contacts, offers, consents = [], [], []
     for number in range(count):
         lead_id, email, phone = f"lead-{number:08d}", f"person{number:08d}@mail.example", f"+141555501{number:02d}"

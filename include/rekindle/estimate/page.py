@@ -13,8 +13,8 @@ from rekindle.estimate.cost import SLOT_STEP, Cost, Estimate
 
 #: What an estimate leaves out, for a person to read.
 LEFT_OUT = (
-    "dbt's own builds (see its run_results, or the warehouse's job history), storage, rows that the client loads"
-    " (load jobs are free on BigQuery, and a statement here), BI queries, Airflow's own machines"
+    "what the DAG `refresh` builds between two days, storage, BI queries, the first build of dbt's tables, cloud"
+    " services beyond Snowflake's daily tenth, re-clustering, the network, Airflow's own machines"
 )
 
 
@@ -29,8 +29,8 @@ def estimate_page(found: Estimate) -> RenderableType:
         _statements(found),
         _costs("Warehouse: one of these", found.warehouse),
         _costs("Messages: all of these", found.messages),
-        Text("Assumed: " + "; ".join(assumptions(found)) + "."),
-        Text(f"Left out: {LEFT_OUT}."),
+        Text("\nAssumed:\n" + "\n".join(f"- {assumed}" for assumed in assumptions(found))),
+        Text(f"\nLeft out: {LEFT_OUT}.\n"),
         _sources(found),
     )
 
@@ -46,6 +46,8 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
             "tick": found.statements.total(),
             "tick_writing": found.count(writes=True),
             "tick_reading": found.count(writes=False),
+            "dbt": found.builds.total(),
+            "dbt_by_verb": _by_verb(found),
             "listening_tick": found.listening.total(),
             "listening_tick_quiet": found.quiet.total(),
             "by_name": dict(sorted(by_name.items())),
@@ -58,6 +60,13 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
     }
 
 
+def _by_verb(found: Estimate) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for statement, count in found.builds.items():
+        counted[str(statement.verb)] = counted.get(str(statement.verb), 0) + count
+    return dict(sorted(counted.items()))
+
+
 def _plain(cost: Cost) -> dict[str, Any]:
     price = asdict(cost.price) | {"status": str(cost.price.status), "checked_on": cost.price.checked_on.isoformat()}
     return asdict(cost) | {"price": price}
@@ -67,17 +76,22 @@ def assumptions(found: Estimate) -> tuple[str, ...]:
     """What nobody measured, in words."""
     workload = found.workload
     return (
-        f"{workload.statement_seconds:g} s of warehouse time a statement, one after the other (not measured on a cloud"
-        " warehouse)",
+        f"{workload.statement_seconds:g} s of warehouse time a statement and {workload.build_seconds:g} s one of dbt's,"
+        " one after the other (not measured on a cloud warehouse), none to define a view",
+        f"awake while it sends: {workload.sending_seconds:,.0f} s at {workload.recipients_per_second:g} recipients and"
+        f" {workload.segments_per_second:g} segments a second",
+        f"{workload.events_per_lead:g} rows a lead in the company's own log; {workload.days_kept} days of state",
         f"{workload.listens_a_day} ticks between two days, of which {workload.arrivals_a_day} find something",
         f"{workload.segments_per_text:g} segments a text",
         f"{workload.events_per_message} webhook events a message",
-        "on demand, at least: 10 MB for each table of a statement; at most: every named column of every table, nothing"
-        " pruned by partitions or clusters, the free TiB of a month not taken off",
+        "on demand, at least: 10 MB for each table that a statement reads, those under a view one by one",
+        "on demand, at most: every named column of every table (under a view, and for dbt: every column), an updated"
+        " table whole, nothing pruned by partitions or clusters; the free TiB of a month not taken off",
         f"capacity: {SLOT_STEP} slots while it works, a minute at least",
         f"Snowflake suspends {workload.suspend_after_seconds} s after the last statement",
         f"a month has {workload.days_a_month} such days",
-        "statements counted on the reference campaign: one e-mail step and one text step",
+        "statements counted on the reference campaign, one e-mail step and one text step; each further campaign has its"
+        " own, and dbt's builds are shared",
     )
 
 
@@ -85,6 +99,7 @@ def _statements(found: Estimate) -> Table:
     table = _table("Statements, counted", "when", "write", "read", "in all")
     for when, counted in (
         ("the day's tick", found.statements),
+        ("dbt, with its data tests, once a day", found.builds),
         ("a tick between two days, when something came", found.listening),
         ("the same, when nothing came", found.quiet),
     ):
@@ -99,10 +114,7 @@ def _costs(title: str, costs: tuple[Cost, ...]) -> Table:
         table.add_row(
             cost.what,
             cost.unit,
-            *(
-                f"{figure:,.4g}" if figure < 1000 else f"{figure:,.0f}"
-                for figure in (cost.tick, cost.between, cost.month)
-            ),
+            *(_figure(figure) for figure in (cost.tick, cost.between, cost.month)),
             f"{cost.money:,.2f} {cost.price.currency}",
         )
     return table

@@ -34,10 +34,11 @@ class Verb(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     MERGE = "merge"
+    DEFINE = "define"  # a view: no row is touched
 
     @property
     def writes(self) -> bool:
-        """Whether it is data manipulation."""
+        """Whether it is data manipulation, or definition."""
         return self is not Verb.SELECT
 
     @property
@@ -53,8 +54,8 @@ class Statement:
     name: str
     verb: Verb
     target: str | None
-    tables: frozenset[str]
-    words: frozenset[str]  # every identifier in it: more than the columns it reads, never fewer
+    tables: frozenset[str]  # that it reads: an insert's target only if it looks there, too
+    words: frozenset[str] | None  # every identifier in it: more than the columns it reads, never fewer; None: not known
 
     @classmethod
     def of_text(cls, name: str, sql: str) -> Statement:
@@ -66,8 +67,11 @@ class Statement:
         # `with … select` reads; what follows `insert into` also begins with `with`, after it
         verb = Verb(found[1].split()[0])
         target = _TABLE.search(bare, found.end())
-        tables = frozenset(_TABLE.findall(bare))
-        return cls(name, verb, target[0] if verb.writes and target else None, tables, frozenset(_WORD.findall(bare)))
+        named = _TABLE.findall(bare)
+        if verb is Verb.INSERT and target:
+            named.remove(target[0])
+        words = frozenset(_WORD.findall(bare))
+        return cls(name, verb, target[0] if verb.writes and target else None, frozenset(named), words)
 
     @property
     def is_load(self) -> bool:
@@ -77,7 +81,7 @@ class Statement:
     @classmethod
     def of_rows(cls, table: str) -> Statement:
         """Rows that the client hands over, as one insert."""
-        return cls(f"{_LOADED}{table}", Verb.INSERT, table, frozenset({table}), frozenset())
+        return cls(f"{_LOADED}{table}", Verb.INSERT, table, frozenset(), frozenset())
 
 
 class RecordingWarehouse:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,93 @@ VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)")
 SET_IN_EXAMPLE = re.compile(r"^(?:# )?([A-Z][A-Z_]+)=", re.MULTILINE)
 
 
+#: What the file uses of https://github.com/compose-spec/compose-spec/blob/main/schema/compose-spec.json. A mistyped key
+#: stops compose; here it is seen without it.
+TOP = {"name", "networks", "services", "volumes"}
+SERVICE = {
+    "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "image", "network_mode", "networks",
+    "ports", "profiles", "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "volumes",
+}  # fmt: skip
+HEALTHCHECK = {"interval", "retries", "start_period", "test", "timeout"}
+CONDITIONS = {"service_completed_successfully", "service_healthy", "service_started"}
+
+
 @pytest.fixture
-def services(repository: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((repository / "docker-compose.yaml").read_text())
-    return content["services"]
+def content(repository: Path) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((repository / "docker-compose.yaml").read_text())
+    return read
+
+
+@pytest.fixture
+def services(content: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = content["services"]
+    return found
+
+
+def test_every_key_is_one_that_compose_knows(content: dict[str, Any]) -> None:
+    assert {key for key in content if not key.startswith("x-")} == TOP
+    for name, service in content["services"].items():
+        assert set(service) <= SERVICE, name
+        assert set(service.get("healthcheck", {})) <= HEALTHCHECK, name
+        assert set(service.get("build", {})) <= {"context", "dockerfile_inline"}, name
+
+
+def test_whatever_is_named_is_there(content: dict[str, Any]) -> None:
+    services = content["services"]
+    for name, service in services.items():
+        for awaited, how in service.get("depends_on", {}).items():
+            assert how["condition"] in CONDITIONS, name
+            assert awaited in services, name
+            assert how["condition"] != "service_healthy" or "healthcheck" in services[awaited], name
+        assert set(service.get("networks", [])) <= set(content["networks"]), name
+        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= set(content["volumes"]), name
+    used = {network for service in services.values() for network in service.get("networks", [])}
+    assert used == set(content["networks"])
+
+
+def test_what_the_image_copies_is_in_the_repository(repository: Path, services: dict[str, Any]) -> None:
+    recipe = services["receiver"]["build"]["dockerfile_inline"]
+    copied = re.findall(r"^COPY (\S+) \S+$", recipe, re.MULTILINE)
+    assert len(copied) == 7
+    for name in copied:
+        assert (repository / name).exists(), name
+    # the last user of the image is not root, and nothing of .env is in it
+    assert re.findall(r"^USER (\w+)$", recipe, re.MULTILINE) == ["airflow"]
+
+
+def test_only_the_worker_has_what_a_task_needs(services: dict[str, Any]) -> None:
+    """Accounts, keys and the warehouse: neither who schedules nor who parses nor who serves the pages has them."""
+    tasks_own = re.compile("AIRFLOW_CONN|TOKEN_KEYS|SNOWFLAKE|BIGQUERY|GOVERNOR|WAREHOUSE|WRITE_KEYS|AUTH_TOKEN")
+    having = {
+        name
+        for name, service in services.items()
+        if [variable for variable in service.get("environment", {}) if tasks_own.search(variable)]
+    }
+    assert having == {"airflow-worker", "receiver", "sandbox", "sandbox-receiver"}
+    with_warehouse = {
+        name for name, service in services.items() if "rekindle-data:/var/lib/rekindle" in service.get("volumes", [])
+    }
+    assert with_warehouse == {"airflow-worker", "sandbox"}
+    read_only = "rekindle-landing:/var/lib/rekindle/landing:ro"
+    assert read_only in services["airflow-triggerer"]["volumes"]
+
+
+def test_database_and_broker_are_on_a_network_without_a_way_out(content: dict[str, Any]) -> None:
+    assert content["networks"] == {"inner": {"internal": True}, "outer": None, "edge": None}
+    attached = {name: service.get("networks") for name, service in content["services"].items()}
+    assert attached["postgres"] == attached["redis"] == ["inner"]
+    assert {name for name, networks in attached.items() if networks and "outer" in networks} == {
+        "airflow-worker",  # calls the providers
+        "airflow-apiserver",  # a port can be published on a network with a way out only
+    }
+
+
+def test_no_part_of_ours_has_a_right_of_roots(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        if "build" in service:
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+    assert services["receiver"]["read_only"] is True
 
 
 def test_only_loopback_is_published(services: dict[str, Any]) -> None:
@@ -71,6 +155,7 @@ def test_settings_are_those_the_code_reads(services: dict[str, Any]) -> None:
     for settings in (WarehouseSettings, BigQuerySettings, SnowflakeSettings):
         known |= {f"{settings.model_config['env_prefix']}{name.upper()}" for name in settings.model_fields}
     of_dbt = {"REKINDLE_LOGIN_EVENTS", "REKINDLE_KEY_ACTION_EVENTS", "REKINDLE_PASSIVE_EVENTS"}
+    of_dbt |= {"REKINDLE_COHORT_TIMES_USUAL", "REKINDLE_STALE_AFTER_HOURS"}
     known |= of_dbt | {"REKINDLE_PROJECT_ROOT"}
     for name in ("airflow-worker", "receiver"):
         given = {variable for variable in services[name]["environment"] if variable.startswith("REKINDLE_")}
@@ -142,22 +227,58 @@ def test_the_drivers_are_pinned(repository: Path, services: dict[str, Any]) -> N
     assert "pip install --no-cache-dir -r requirements.txt\n" in (repository / "docker-compose.yaml").read_text()
 
 
-def test_docker_itself_takes_the_file(repository: Path, tmp_path: Path) -> None:
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("`docker compose` is not installed")
-    filled = re.sub(r"^(\w+)=$", r"\1=filled", (repository / ".env.example").read_text(), flags=re.MULTILINE)
-    (tmp_path / "filled.env").write_text(filled)
-    command = [
-        docker,
-        "compose",
-        "--env-file",
-        str(tmp_path / "filled.env"),
-        "--profile",
-        "sandbox",
-        "config",
-        "--quiet",
-    ]
+@cache
+def compose_client() -> list[str]:
+    """`docker compose`, or its binary under the old name; the Python program of that name (1.x) does not know
+    `dockerfile_inline`.
+    """
+    for client in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(client[0]):
+            told = subprocess.run([*client, "version", "--short"], capture_output=True, text=True, check=False)
+            if told.returncode == 0 and int(told.stdout.strip().removeprefix("v").split(".")[0]) >= 2:
+                return client
+    return []
+
+
+def told_by_compose(repository: Path, env_file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    if not compose_client():
+        pytest.skip("no `docker compose` of version 2 or later is installed (Debian: docker-compose from trixie on)")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE", "AIRFLOW"))}
-    told = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    command = [*compose_client(), "--env-file", str(env_file), *arguments]
+    return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def filled(repository: Path, tmp_path: Path) -> Path:
+    """The example with something in every blank."""
+    path = tmp_path / "filled.env"
+    text = (repository / ".env.example").read_text()
+    path.write_text(re.sub(r"^(\w+)=$", r"\1=filled", text, flags=re.MULTILINE))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("profiles", "sandbox"), [((), set()), (("--profile", "sandbox"), {"sandbox", "sandbox-receiver"})]
+)
+def test_docker_itself_takes_the_file(
+    repository: Path, services: dict[str, Any], filled: Path, profiles: tuple[str, ...], sandbox: set[str]
+) -> None:
+    told = told_by_compose(repository, filled, *profiles, "config", "--format", "json")
     assert told.returncode == 0, told.stderr
+    resolved = json.loads(told.stdout)
+    assert resolved["name"] == "rekindle"
+    assert set(resolved["services"]) == {name for name in services if "profiles" not in services[name]} | sandbox
+    published = [port for service in resolved["services"].values() for port in service.get("ports", [])]
+    assert {(port["host_ip"], port["published"]) for port in published} == {
+        ("127.0.0.1", "8080"),
+        ("127.0.0.1", "8290"),
+    }
+    connection = json.loads(resolved["services"]["airflow-worker"]["environment"]["AIRFLOW_CONN_TWILIO_DEFAULT"])
+    assert connection["host"] == "https://api.twilio.com"  # .env's quotes are read as they are meant
+    assert resolved["services"]["airflow-worker"]["environment"]["REKINDLE_INGEST_SCHEDULE"] == "*/5 * * * *"
+
+
+def test_docker_itself_refuses_a_file_that_nobody_filled_in(repository: Path) -> None:
+    told = told_by_compose(repository, repository / ".env.example", "config", "--quiet")
+    assert told.returncode != 0
+    assert "is missing a value: set it in .env" in told.stderr

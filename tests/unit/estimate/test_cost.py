@@ -12,17 +12,18 @@ from typer.testing import CliRunner
 
 from rekindle.cli import app
 from rekindle.errors import BadInputError
-from rekindle.estimate import MeasuredDay, Workload, estimate
+from rekindle.estimate import Builds, MeasuredDay, Workload, estimate
 from rekindle.estimate.cost import LEAST_BYTES, TIB
 from rekindle.estimate.page import assumptions, estimate_json
 from rekindle.estimate.prices import PRICES_FILE, load_prices
 from rekindle.vocabulary import Channel
 
 DAY = Workload(leads=100_000, emails=12_000, texts=1_500)
+NO_BUILDS = Builds({}, frozenset())
 
 
 def months(workload: Workload, day: MeasuredDay) -> dict[str, float]:
-    return {cost.what: cost.money for cost in estimate(workload, day, load_prices()).warehouse}
+    return {cost.what: cost.money for cost in estimate(workload, day, NO_BUILDS, load_prices()).warehouse}
 
 
 def test_the_day_is_counted_and_not_typed_in(measured_day: MeasuredDay) -> None:
@@ -51,7 +52,7 @@ def test_batches_and_chunks_are_those_of_the_senders() -> None:
 
 def test_statements_grow_by_batches_and_chunks_and_nothing_else(measured_day: MeasuredDay) -> None:
     def total(workload: Workload) -> int:
-        return estimate(workload, measured_day, load_prices()).statements.total()
+        return estimate(workload, measured_day, NO_BUILDS, load_prices()).statements.total()
 
     batch = measured_day.per_batch[Channel.EMAIL].total()
     chunk = measured_day.per_chunk[Channel.EMAIL].total()
@@ -70,7 +71,7 @@ def test_on_demand_lies_between_the_minimum_and_everything(measured_day: Measure
 
 def test_the_least_is_ten_megabytes_a_table(measured_day: MeasuredDay) -> None:
     silent = replace(DAY, listens_a_day=0)
-    found = estimate(silent, measured_day, load_prices())
+    found = estimate(silent, measured_day, NO_BUILDS, load_prices())
     tables = sum(
         max(len(statement.tables), 1) * count for statement, count in found.statements.items() if not statement.is_load
     )
@@ -81,25 +82,27 @@ def test_the_least_is_ten_megabytes_a_table(measured_day: MeasuredDay) -> None:
 
 def test_a_warehouse_that_is_asked_too_often_never_sleeps_and_costs_a_day_at_most(measured_day: MeasuredDay) -> None:
     wide_awake = replace(DAY, listens_a_day=1_440, suspend_after_seconds=300)
-    credits = {cost.what: cost for cost in estimate(wide_awake, measured_day, load_prices()).warehouse}
+    credits = {cost.what: cost for cost in estimate(wide_awake, measured_day, NO_BUILDS, load_prices()).warehouse}
     assert math.isclose(credits["Snowflake Standard, XSMALL"].month, 24 * 30)
-    bigger = estimate(replace(wide_awake, warehouse_size="MEDIUM"), measured_day, load_prices()).warehouse
+    bigger = estimate(replace(wide_awake, warehouse_size="MEDIUM"), measured_day, NO_BUILDS, load_prices()).warehouse
     assert math.isclose(next(cost for cost in bigger if cost.what == "Snowflake Standard, MEDIUM").month, 4 * 24 * 30)
 
 
 def test_an_awakening_is_billed_a_minute_at_least(measured_day: MeasuredDay) -> None:
     quick = replace(DAY, statement_seconds=0.01, suspend_after_seconds=0, listens_a_day=100, arrivals_a_day=0)
-    found = {cost.what: cost for cost in estimate(quick, measured_day, load_prices()).warehouse}
+    found = {cost.what: cost for cost in estimate(quick, measured_day, NO_BUILDS, load_prices()).warehouse}
     assert math.isclose(found["Snowflake Standard, XSMALL"].between, 100 * 60 / 3600)
     assert math.isclose(found["BigQuery Standard edition"].between, 100 * 50 * 60 / 3600)
 
 
 def test_messages_cost_what_is_sent(measured_day: MeasuredDay) -> None:
     prices = load_prices()
-    costs = {cost.what: cost.money for cost in estimate(DAY, measured_day, prices).messages}
+    costs = {cost.what: cost.money for cost in estimate(DAY, measured_day, NO_BUILDS, prices).messages}
     assert math.isclose(costs["text segments"], 1_500 * 2 * 30 * prices["twilio_segment"].amount)
     assert math.isclose(costs["e-mails"], 12_000 * 30 * prices["sendgrid_email"].amount)
-    assert "text segments" not in {cost.what for cost in estimate(replace(DAY, texts=0), measured_day, prices).messages}
+    assert "text segments" not in {
+        cost.what for cost in estimate(replace(DAY, texts=0), measured_day, NO_BUILDS, prices).messages
+    }
 
 
 def test_every_price_says_who_says_so_and_when() -> None:
@@ -130,7 +133,7 @@ def test_a_wrong_price_is_named_with_its_line(tmp_path: Path, line: str, wrong: 
 
 
 def test_assumptions_are_told_and_json_says_the_same(measured_day: MeasuredDay) -> None:
-    found = estimate(DAY, measured_day, load_prices())
+    found = estimate(DAY, measured_day, NO_BUILDS, load_prices())
     told = estimate_json(found)
     json.dumps(told)
     assert told["assumed"] == list(assumptions(found))
@@ -141,9 +144,12 @@ def test_assumptions_are_told_and_json_says_the_same(measured_day: MeasuredDay) 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, measured_day: MeasuredDay) -> None:
     monkeypatch.setattr("rekindle.estimate.measure_day", lambda: measured_day)
+    monkeypatch.setattr("rekindle.estimate.read_builds", lambda: NO_BUILDS)
+    monkeypatch.setenv("REKINDLE_TWILIO_RATE", "10")
     asked = ["estimate", "--leads", "1000", "--messages", "300", "--texts", "100", "--json"]
     told = json.loads(CliRunner().invoke(app, asked).stdout)
     assert (told["workload"]["emails"], told["workload"]["texts"]) == (200, 100)
+    assert told["workload"]["segments_per_second"] == 10
     page = CliRunner().invoke(app, asked[:-1]).stdout
     assert "not measured on a cloud" in " ".join(page.split())
 

@@ -25,6 +25,13 @@ ROOT = Path(__file__).parents[3]
             "insert into rekindle_state.a (b) with x as (select b from rekindle_raw.c) select b from x",
             Verb.INSERT,
             "rekindle_state.a",
+            {"rekindle_raw.c"},
+        ),
+        (
+            "insert into rekindle_state.a (b) select b from rekindle_raw.c"
+            " where b not in (select b from rekindle_state.a)",
+            Verb.INSERT,
+            "rekindle_state.a",
             {"rekindle_state.a", "rekindle_raw.c"},
         ),
         ("update rekindle_state.a set b = 1", Verb.UPDATE, "rekindle_state.a", {"rekindle_state.a"}),
