@@ -41,14 +41,29 @@ def relations() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def traced() -> ModuleType:
+    return _module("traced")
+
+
+@pytest.fixture(scope="session")
+def every_statement() -> ModuleType:
+    return _module("every_statement")
+
+
+@pytest.fixture(scope="session")
 def every_step() -> ModuleType:
     return _module("every_step")
 
 
 @pytest.fixture(scope="session")
-def google_sql(relations: ModuleType) -> Any:
+def googlesql() -> ModuleType:
+    return _module("googlesql")
+
+
+@pytest.fixture(scope="session")
+def google_sql(googlesql: ModuleType, relations: ModuleType) -> Any:
     """GoogleSQL's analyzer with every relation the statements name."""
-    return _module("googlesql").GoogleSql(relations.for_bigquery())
+    return googlesql.GoogleSql(relations.for_bigquery())
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +72,13 @@ def snowflake_sql() -> Any:
 
 
 @pytest.fixture(scope="session")
-def bigquery_emulator() -> Iterator[Any]:
+def emulators() -> ModuleType:
+    return _module("emulators")
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator(emulators: ModuleType) -> Iterator[Any]:
     """A running stand-in for BigQuery; skips where it can not be had, fails under CI=true."""
-    emulators = _module("emulators")
     try:
         with emulators.bigquery_server() as server:
             yield server
@@ -68,9 +87,8 @@ def bigquery_emulator() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def snowflake_emulator() -> Iterator[Any]:
+def snowflake_emulator(emulators: ModuleType) -> Iterator[Any]:
     """A running stand-in for Snowflake; skips where it can not be had, fails under CI=true."""
-    emulators = _module("emulators")
     try:
         with emulators.snowflake_server() as server:
             emulators.create_database(server)

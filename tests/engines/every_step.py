@@ -126,7 +126,10 @@ class _Recorder:
 
     def fetch(self, statement: str, /, **values: Any) -> list[dict[str, Any]]:
         self.asked.setdefault(statement, values)
-        return [{"newest_as_of": None}] if statement == "audit/fetch_watermark" else []
+        if statement == "audit/fetch_watermark":
+            return [{"newest_as_of": None}]
+        # somebody is offered, or nobody would be asked to enter
+        return [{"lead_id": "somebody"}] if statement.startswith("cohort/list_an_offer") else []
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> int:
         return len(rows)
@@ -165,4 +168,6 @@ def rendered_statements(campaign_with: Any, run: Run) -> dict[str, dict[str, Any
     move_to_newest(recorder, campaigns[-1], flying, run)  # type: ignore[arg-type]
     for context in ("", "joined"):
         recorder.execute(with_words("dispatch/list_claimed_messages", context=context), batch_id="b", attempt_id="a")
+    recorder.fetch(with_words("backtest/list_columns", schema="rekindle_state"), table="erasures")
+    recorder.fetch(with_words("report/fetch_scores_age", activation_model="sync_cold_leads"))
     return recorder.asked

@@ -14,13 +14,19 @@ from rekindle.warehouse.statements import migrations
 
 ROOT = Path(__file__).parents[2]
 QUERIES = ROOT / "sql" / "queries"
+MIGRATIONS = ROOT / "sql" / "migrations"
 STATEMENTS = sorted(path.relative_to(QUERIES).with_suffix("").as_posix() for path in QUERIES.rglob("*.sql"))
 
 _CREATE = re.compile(r"create table if not exists (\S+) \((.*?)\n\)", re.DOTALL)
 _ADD = re.compile(r"alter table (?:if exists )?(\S+)\s+add column (?:if not exists )?(\S+) (\w+)", re.IGNORECASE)
-#: What is only there while `rekindle backtest` or `diff-score` runs, and the warehouse's own catalog.
+#: What is only there while `rekindle backtest` or `diff-score` runs.
 _PASSING = {
-    "scores_before": {"lead_id": "string", "segment": "string", "is_cold": "bool", "cold_score": "float64"},
+    "rekindle_marts.scores_before": {
+        "lead_id": "string",
+        "segment": "string",
+        "is_cold": "bool",
+        "cold_score": "float64",
+    },
     "rekindle_staging.base_app__event_arrivals": {
         "event_id": "string",
         "lead_id": "string",
@@ -32,14 +38,18 @@ _PASSING = {
         "cold_score": "float64",
         "last_seen_age_days": "float64",
     },
+}
+_CATALOG = {
     "rekindle_state.INFORMATION_SCHEMA.TABLES": {"table_name": "string"},
-    "information_schema.columns": {
+    "rekindle_state.INFORMATION_SCHEMA.COLUMNS": {
         "table_schema": "string",
         "table_name": "string",
         "column_name": "string",
         "ordinal_position": "int64",
     },
 }
+#: The marts that statements read.
+_MARTS = ("fct_cold_scores", "fct_journey_entries", "reactivation_by_campaign")
 
 
 def types(dialect: Dialect) -> dict[Kind, str]:
@@ -74,17 +84,29 @@ def for_bigquery() -> dict[str, dict[str, str]]:
             found[name] = {words[0]: words[1] for words in columns}
         for name, column, kind in _ADD.findall(script):
             found[name][column] = kind
-    return _PASSING | _documented() | _seeds() | found
+    return _CATALOG | _PASSING | _documented() | _seeds() | found
 
 
 def stand_ins() -> dict[str, dict[str, str]]:
     """The models that statements read, as tables: dotted name → column → type as documented."""
-    return {name: columns for name, columns in _documented().items() if name.startswith("rekindle_activation.")}
+    read = tuple(f"rekindle_marts.{name}" for name in _MARTS)
+    made = {
+        name: columns
+        for name, columns in _documented().items()
+        if name.startswith("rekindle_activation.") or name in read
+    }
+    return made | _PASSING
 
 
 def stand_ins_for_dbt(dialect: Dialect) -> str:
     """A script that makes the activation models and the seed of errors as empty tables."""
-    kinds = {"string": dialect.text, "timestamp": dialect.timestamp, "date": "date", "boolean": "boolean"}
+    kinds = {
+        "string": dialect.text,
+        "timestamp": dialect.timestamp,
+        "date": "date",
+        "boolean": "boolean",
+        "bool": "boolean",
+    }
     kinds |= {"int64": dialect.bigint, "bigint": dialect.bigint}
     tables = stand_ins() | _seeds()
     schemas = sorted({name.split(".")[0] for name in tables})

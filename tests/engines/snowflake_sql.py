@@ -15,8 +15,8 @@ _FUNCTIONS = """
     abs ceil exp floor ln log mod power round sqrt
     coalesce greatest iff ifnull least nullif nvl zeroifnull
     cast try_cast to_binary to_boolean to_date to_number to_timestamp to_timestamp_ntz to_varchar try_to_number
-    charindex concat length lower ltrim position regexp_like regexp_replace regexp_substr repeat replace rtrim
-    split_part startswith substr substring trim upper contains endswith left right
+    charindex chr concat length lower ltrim position regexp_like regexp_replace regexp_substr repeat replace rtrim
+    split_part startswith substr substring translate trim upper contains endswith left right
     md5 sha1 sha2 hash
     date_trunc dateadd datediff date_part dayofweekiso extract last_day
     convert_timezone current_timestamp sysdate

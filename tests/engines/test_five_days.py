@@ -7,7 +7,7 @@ differently: time zones, missing addresses, consents, opt-outs, what is known of
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -107,33 +107,6 @@ def contacts(world):
     return world.query("select lead_id, email, phone from rekindle_activation.sync_lead_contacts")
 
 
-#: Drawn by chance: it names who tried, not what was done.
-DRAWN = frozenset({"attempt_id"})
-
-
-def rows_of(warehouse, tables):
-    """Table → its rows in an order of their own, instants and numbers in one writing."""
-
-    def plain(value):
-        if isinstance(value, datetime):
-            return value.astimezone(UTC).isoformat()
-        if isinstance(value, date):
-            return value.isoformat()
-        return round(float(value), 9) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-    with warehouse.transaction() as transaction:
-        return {
-            table: sorted(
-                (
-                    {name: plain(value) for name, value in row.items() if name not in DRAWN}
-                    for row in transaction.query(f"select * from {table}")
-                ),
-                key=lambda row: [(value is None, str(value)) for value in row.values()],
-            )
-            for table in tables
-        }
-
-
 @pytest.fixture(scope="session")
 def state_tables(relations):
     """Every table the migrations make but their own ledger, whose hashes are of each engine's text."""
@@ -141,13 +114,16 @@ def state_tables(relations):
         name
         for name in relations.for_bigquery()
         if name.split(".")[0] in ("rekindle_state", "rekindle_raw")
-        and not name.endswith(("schema_migrations", "INFORMATION_SCHEMA.TABLES"))
+        and "INFORMATION_SCHEMA" not in name
+        and not name.endswith("schema_migrations")
     )
 
 
 @pytest.fixture(scope="session")
-def play_on(world_module, empty_warehouse, tmp_path_factory, relations, every_step, state_tables):
-    """Plays the days on a warehouse and returns the world."""
+def play_on(
+    world_module, empty_warehouse, tmp_path_factory, relations, every_step, every_statement, state_tables, traced
+):
+    """Plays the days on a warehouse, then every other statement; returns what there is to compare."""
     emptied = [*state_tables, *relations.stand_ins()]
 
     def on(warehouse):
@@ -155,28 +131,34 @@ def play_on(world_module, empty_warehouse, tmp_path_factory, relations, every_st
         changes = every_step.CHANGES | {"holdout": {"share": 0.2, "salt": "five days"}}
         world = world_module.World(folder, empty_warehouse, **changes)
         world.let_go()
-        world.warehouse = warehouse
+        world.warehouse = traced.TracedWarehouse(warehouse)
         # whoever used the warehouse before left something
         warehouse.run_script("".join(f"delete from {table} where true;\n" for table in emptied))
         play(world, world_module.activation_columns()["sync_lead_context"])
-        return world
+        assert world.broken() == {}
+        every_statement.run_the_rest(world)
+        with warehouse.transaction() as transaction:
+            tables = {table: traced.in_order(transaction.query(f"select * from {table}")) for table in state_tables}
+        return {"tables": tables, "trace": world.warehouse.trace, "executed": world.warehouse.executed()}
 
     return on
 
 
 @pytest.fixture(scope="session")
-def reference(request, once, play_on, state_tables):
+def reference(request, once, play_on):
     """The five days on DuckDB."""
+    return once("five_days", lambda: play_on(request.getfixturevalue("duckdb_warehouse")))
 
-    def played():
-        warehouse = request.getfixturevalue("duckdb_warehouse")
-        assert play_on(warehouse).broken() == {}
-        return rows_of(warehouse, state_tables)
 
-    return once("five_days", played)
+def test_every_statement_and_migration_has_run(reference, relations):
+    # whoever adds a statement lets the days bring it about, or says in every_statement.py with which values it runs
+    assert sorted(set(relations.STATEMENTS) - set(reference["executed"])) == []
+    applied = next(rows for name, rows in reference["trace"] if name == "audit/list_migrations")
+    assert [row["migration"] for row in applied] == sorted(path.name for path in relations.MIGRATIONS.glob("*.sql"))
 
 
 def test_the_reference_has_something_to_say(reference):
+    reference = reference["tables"]
     filled = {table.removeprefix("rekindle_state.") for table, rows in reference.items() if rows}
     assert {
         "campaign_runs",
@@ -213,19 +195,20 @@ def test_the_reference_has_something_to_say(reference):
 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("engine", ["bigquery", "snowflake"])
-def test_five_days_leave_the_same_rows_as_on_duckdb(engine, request, reference, play_on, state_tables):
-    # Given an empty warehouse of the engine, when the same five days are played
-    warehouse = request.getfixturevalue(f"{engine}_warehouse")
-    world = play_on(warehouse)
-    # then no table differs from the reference, and the ten promises hold there as well
-    found = rows_of(warehouse, state_tables)
+def test_every_statement_writes_and_returns_what_it_does_on_duckdb(engine, request, reference, play_on):
+    # Given an empty warehouse of the engine, when the same days are played
+    found = play_on(request.getfixturevalue(f"{engine}_warehouse"))
+    # then every statement told the same, one by one, and no table differs at the end
+    told = zip(found["trace"], reference["trace"], strict=False)
+    assert [(there, on_duckdb) for there, on_duckdb in told if there != on_duckdb] == []
+    assert len(found["trace"]) == len(reference["trace"])
     differing = {
         table: {
-            "only there": [row for row in found[table] if row not in rows],
-            "only on duckdb": [row for row in rows if row not in found[table]],
+            "only there": [row for row in found["tables"][table] if row not in rows],
+            "only on duckdb": [row for row in rows if row not in found["tables"][table]],
         }
-        for table, rows in reference.items()
-        if found[table] != rows
+        for table, rows in reference["tables"].items()
+        if found["tables"][table] != rows
     }
     assert differing == {}
-    assert world.broken() == {}
+    assert found["executed"] == reference["executed"]

@@ -199,6 +199,8 @@ def test_draws_days_and_instants_are_the_same_everywhere(warehouse):
         "days": words["days_between"]("$as_of", "$until"),
         "whole": words["instant_text"]("$as_of"),
         "fine": words["instant_text"]("$until"),
+        "tenths": words["tenths_text"]("$holdout_share"),
+        "round": words["tenths_text"]("$audience_1_number"),
         "found": words["position"]("':'", "$lead_id"),
         "missing": words["position"]("'#'", "$lead_id"),
     }
@@ -208,6 +210,8 @@ def test_draws_days_and_instants_are_the_same_everywhere(warehouse):
             sql,
             salt="salt",
             lead_id="lead:1",
+            holdout_share=60.25,
+            audience_1_number=62.0,
             as_of=datetime(2026, 1, 12, 18, tzinfo=UTC),
             until=datetime(2026, 1, 14, 6, 0, 0, 250000, tzinfo=UTC),
         )
@@ -217,6 +221,8 @@ def test_draws_days_and_instants_are_the_same_everywhere(warehouse):
         "days": pytest.approx(1.5, abs=1e-5),
         "whole": "2026-01-12 18:00:00",
         "fine": "2026-01-14 06:00:00.25",
+        "tenths": "60.3",
+        "round": "62.0",
         "found": 5,
         "missing": 0,
     }

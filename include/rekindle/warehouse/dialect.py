@@ -74,6 +74,7 @@ class Dialect:
     days_between: str  # {start}, {end}: days with their fraction
     instant_text: str  # 2026-01-12 18:00:00, with as many digits of a second as there are
     position: str  # of {part} in {whole}, counted from 1; 0 when it is not there
+    columns_of_schema: str  # what follows "from", to list the columns of the tables of {schema}, in lower case
     tables_of_schema: str  # what follows "from", to count the tables of {schema}
     clustered: str = ""  # after a table's columns; {columns}
     partitioned: str = ""  # after a table's columns; {column}, by its month
@@ -105,7 +106,9 @@ class Dialect:
             "add_seconds": lambda instant, seconds: self.add_seconds.format(instant=instant, seconds=seconds),
             "days_between": lambda start, end: self.days_between.format(start=start, end=end),
             "instant_text": lambda instant: self.instant_text.format(instant=instant),
+            "tenths_text": self._tenths_text,
             "position": lambda part, whole: self.position.format(part=part, whole=whole),
+            "columns_of_schema": lambda schema: self.columns_of_schema.format(schema=schema),
             "tables_of_schema": lambda schema: self.tables_of_schema.format(schema=schema),
             "stored_by": self._stored_by,
         }
@@ -127,12 +130,20 @@ class Dialect:
             f" || '-' || {variant} || substr({digest}, 18, 3) || '-' || substr({digest}, 21, 12)"
         )
 
+    def _tenths_text(self, number: str) -> str:
+        """The text of a number that is not negative, rounded to one digit: a float's own text is 62.0 or 62."""
+        tenths = f"cast(round({number} * 10) as {self.bigint})"
+        whole = f"cast(floor({tenths} / 10) as {self.bigint})"
+        return f"cast({whole} as {self.text}) || '.' || cast(mod({tenths}, 10) as {self.text})"
+
     def _hash_fraction(self, expression: str) -> str:
         """A number in [0, 1) that depends on nothing but the text: the salted draw of the holdout."""
         digits = f"substr({self.sha256_hex.format(expression=expression)}, 1, 8)"
         # as a float: Snowflake divides exact numbers to six decimals, and would draw others at the edge
         return f"(cast({self.hex_to_integer.format(digits=digits)} as {self.float_type}) / 4294967296)"
 
+
+_COLUMNS_OF_SCHEMA = "(select * from information_schema.columns where lower(table_schema) = '{schema}') as columns"
 
 DUCKDB = Dialect(
     name="duckdb",
@@ -148,6 +159,7 @@ DUCKDB = Dialect(
     days_between="(date_diff('second', {start}, {end}) / 86400.0)",
     instant_text="cast({instant} as varchar)",
     position="strpos({whole}, {part})",
+    columns_of_schema=_COLUMNS_OF_SCHEMA,
     tables_of_schema="information_schema.tables where table_schema = '{schema}'",
 )
 
@@ -166,6 +178,7 @@ BIGQUERY = Dialect(
     days_between="(timestamp_diff({end}, {start}, second) / 86400)",
     instant_text="rtrim(rtrim(format_timestamp('%F %H:%M:%E6S', {instant}, 'UTC'), '0'), '.')",
     position="strpos({whole}, {part})",
+    columns_of_schema="{schema}.INFORMATION_SCHEMA.COLUMNS",
     tables_of_schema="{schema}.INFORMATION_SCHEMA.TABLES",
     clustered="\ncluster by {columns}",
     partitioned="\npartition by timestamp_trunc({column}, month)",
@@ -185,8 +198,9 @@ SNOWFLAKE = Dialect(
     add_seconds="dateadd('second', {seconds}, {instant})",
     # in microseconds: whole seconds would be counted by the boundaries crossed
     days_between="(cast(datediff('microsecond', {start}, {end}) as float) / 86400000000)",
-    instant_text="rtrim(rtrim(to_varchar({instant}, 'YYYY-MM-DD HH24:MI:SS.FF6'), '0'), '.')",
+    instant_text="rtrim(rtrim(to_varchar(cast({instant} as timestamp_ntz), 'YYYY-MM-DD HH24:MI:SS.FF6'), '0'), '.')",
     position="charindex({part}, {whole})",
+    columns_of_schema=_COLUMNS_OF_SCHEMA,
     tables_of_schema="information_schema.tables where table_schema = upper('{schema}')",
 )
 

@@ -1,4 +1,4 @@
-"""Starts local-bigquery 0.4.0 with seven repairs; run by that environment's own Python.
+"""Starts local-bigquery 0.4.0 with eight repairs; run by that environment's own Python.
 
 1. A finished CREATE TABLE AS SELECT names its table as the job's destination, as BigQuery does. dbt reads the row count
    of that table; without it every table model ends with "'NoneType' object has no attribute 'path'".
@@ -10,6 +10,8 @@
 6. Jobs are kept in memory. Upstream writes each of them three times to a file, a quarter of the work of a statement.
 7. The columns of a table are remembered until something may have changed them; upstream asks for them several times a
    statement.
+8. So are a table's being there and what upstream keeps about datasets, tables and policies: a third of the work of a
+   statement. The number of rows that a table is described with may be that of its last definition.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 
 import duckdb
 from leash import end_with_parent
-from local_bigquery.catalog import tables
+from local_bigquery.catalog import metadata, tables
 from local_bigquery.cli import main
 from local_bigquery.engine import database, types
 from local_bigquery.errors import not_found
@@ -40,10 +42,15 @@ _upstream_job = query.execute
 _upstream_merge = merge.run
 _upstream_objects = database.objects
 _upstream_handle = runner._handle
+_upstream_list = metadata.list_
+_upstream_save = metadata.save
+_upstream_delete = metadata.delete
 
 _CHANGES_TABLES = re.compile(r"\b(create|alter|drop|rename|rollback|abort)\b", re.IGNORECASE)
 _TEMPORARY = re.compile(r"\btemp(orary)?\b", re.IGNORECASE)
 _columns: dict[tuple[str, str, str], list[Any]] = {}
+_objects: dict[tuple[str, str, str], list[tuple[str, str, int]]] = {}
+_kept: dict[tuple[Any, ...], list[Any]] = {}
 _jobs: dict[tuple[str, str], Any] = {}
 
 
@@ -65,6 +72,46 @@ def set_also_a_single_variable(interpreter: Any, statement: Any) -> Any:
 def described(*path: str) -> list[tuple[Any, ...]]:
     """Name, type and "NO" where nulls are refused, of each column; raises DuckDB's CatalogException."""
     return database.fetch(f"describe {database.quote(*path)}")
+
+
+def forget() -> None:
+    _columns.clear()
+    _objects.clear()
+    _kept.clear()
+
+
+def remembered_objects(project: str, dataset: str, table: str | None = None) -> list[tuple[str, str, int]]:
+    """What is not there is not remembered: whoever makes it may do so in the same job."""
+    if table is None or project == "emulator":
+        return object_of_that_name(project, dataset, table)
+    place = (project, dataset, table)
+    if place in _objects:
+        return list(_objects[place])
+    found = object_of_that_name(*place)
+    if found:
+        _objects[place] = found
+    return list(found)
+
+
+def remembered_list(model: Any, *keys: str) -> list[Any]:
+    place = (model, *keys)
+    if place not in _kept:
+        _kept[place] = _upstream_list(model, *keys)
+    return [one.model_copy(deep=True) for one in _kept[place]]
+
+
+def save_and_forget(*given: Any) -> Any:
+    try:
+        return _upstream_save(*given)
+    finally:
+        forget()
+
+
+def delete_and_forget(*given: Any) -> None:
+    try:
+        _upstream_delete(*given)
+    finally:
+        forget()
 
 
 def object_of_that_name(project: str, dataset: str, table: str | None = None) -> list[tuple[str, str, int]]:
@@ -113,7 +160,7 @@ def load_and_forget(*given: Any) -> Any:
     try:
         return _upstream_handle(*given)
     finally:
-        _columns.clear()
+        forget()
 
 
 def save_job(job: Any) -> Any:
@@ -165,12 +212,12 @@ def execute_quickly(cursor: Any, project: str, job_id: str | None, config: Any, 
     changes_tables = _CHANGES_TABLES.search(config.query or "")
     QuickCursor.any_temporary |= _TEMPORARY.search(config.query or "") is not None
     if changes_tables:
-        _columns.clear()
+        forget()
     try:
         return _upstream_job(QuickCursor(cursor), project, job_id, config, *given, **named)
     finally:
         if changes_tables:
-            _columns.clear()
+            forget()
 
 
 def encoded(node: Any, context: Any) -> Any:
@@ -202,9 +249,10 @@ if __name__ == "__main__":
     end_with_parent()
     query._execute = execute_and_name_the_destination
     script.Interpreter.set = set_also_a_single_variable
-    database.objects = object_of_that_name
+    database.objects = remembered_objects
     tables.columns = remembered_columns
     runner._handle = load_and_forget
+    metadata.list_, metadata.save, metadata.delete = remembered_list, save_and_forget, delete_and_forget
     store.save = save_job
     store.load = load_job
     partitions._hidden = has_no_hidden_column
