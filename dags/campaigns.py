@@ -12,7 +12,11 @@ settles.
 campaign too; people wait where they stand and nobody is skipped.
 
 **Waiting for a person.** A run above the campaign's `approval:` limits waits at `approve_run`, with the report in it,
-for twenty hours; "Reject" and no answer leave everybody where they are (docs/runbooks/approvals.md).
+for twenty hours; "Reject" and no answer leave everybody where they are (docs/runbooks/approvals.md). Below the limits
+that task is skipped.
+
+**How often?** Once a day, after `score`; campaigns that enter from carts, prices, sign-ups or inbound signals also each
+hour, after `refresh`.
 
 **`dry_run`** holds for runs that a person starts, and is on unless it is switched off: the run is rehearsed, its report
 logged, and undone. Runs that an asset starts are never dry.
@@ -25,13 +29,14 @@ breaker is open or its day's allowance is spent. `rekindle governor` says which 
 
 from airflow.sdk import Param, TriggerRule, dag, task
 
-from rekindle_airflow.assets import JOURNEYS, SCORES
+from rekindle_airflow.assets import FRESH, JOURNEYS, SCORES
 from rekindle_airflow.campaign_files import campaign_files
 from rekindle_airflow.dag_defaults import following_dag
 from rekindle_airflow.operators.approve_run_operator import ApproveRunOperator
 from rekindle_airflow.pools import CHANNEL, WAREHOUSE
 from rekindle_airflow.tags import Tag
 from rekindle_airflow.tasks.campaign import (
+    APPROVAL,
     advance_journeys,
     check_numbers,
     fail_the_run,
@@ -44,7 +49,7 @@ from rekindle_airflow.tasks.campaign import (
 )
 
 
-def campaign_dag(campaign_id: str, description: str):
+def campaign_dag(campaign_id: str, description: str, updated):
     @dag(
         dag_id=f"campaign__{campaign_id}",
         description=description,
@@ -57,13 +62,16 @@ def campaign_dag(campaign_id: str, description: str):
                 description="Only show what would be done. Counts when a person starts the run; others are never dry.",
             )
         },
-        **following_dag(SCORES, Tag.CAMPAIGN, Tag.STOPS_SENDING),
+        **following_dag(updated, Tag.CAMPAIGN, Tag.STOPS_SENDING),
     )
     def campaign():
         freeze = task(pool=WAREHOUSE)(freeze_cohort)(campaign_id)
         advance = task(pool=WAREHOUSE)(advance_journeys)(campaign_id)
-        approve = ApproveRunOperator(task_id="approve_run", campaign_id=campaign_id, pool=WAREHOUSE)
-        email_batches = task(pool=WAREHOUSE)(plan_emails)(campaign_id)
+        approve = ApproveRunOperator(task_id=APPROVAL, campaign_id=campaign_id, pool=WAREHOUSE)
+        # after a yes, or when nobody had to be asked: then the approval is skipped and `advance` is the one success
+        email_batches = task(pool=WAREHOUSE, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)(plan_emails)(
+            campaign_id
+        )
         check = task(pool=WAREHOUSE)(check_numbers)(campaign_id)
         text_batches = task(pool=WAREHOUSE)(plan_texts)(campaign_id)
         emails = (
@@ -86,6 +94,7 @@ def campaign_dag(campaign_id: str, description: str):
 
         # texts are planned after e-mails: who can not be mailed moves on to the text step in the same tick
         freeze >> advance >> approve >> email_batches >> check >> text_batches
+        advance >> email_batches
         [emails, texts] >> settle
         [freeze, advance, approve, email_batches, check, text_batches, emails, texts, settle] >> failed
 
@@ -93,4 +102,9 @@ def campaign_dag(campaign_id: str, description: str):
 
 
 for campaign_file in campaign_files():
-    campaign_dag(campaign_file.campaign_id, campaign_file.description)
+    # carts and sign-ups are looked at within hours, cold leads once a day
+    campaign_dag(
+        campaign_file.campaign_id,
+        campaign_file.description,
+        SCORES | FRESH if campaign_file.is_hourly else SCORES,
+    )

@@ -12,6 +12,19 @@ from typing import Any
 import pytest
 import pytest_socket
 
+#: Folders in which a test takes seconds, the longest first.
+_LONG = ("faults", "engines", "dbt")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first. pytest-xdist gives each process a stretch of the list and lets who is done take from the end of
+    another's: so short ones are left for the end, when one process would wait for the other's last test, and what is
+    dear to start (stand-in servers, a parsed dbt project) is started in one process rather than in both.
+    """
+    tests = Path(__file__).parent
+    rank = {folder: number for number, folder in enumerate(_LONG)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(tests).parts[0], len(_LONG)))
+
 
 @pytest.fixture(autouse=True)
 def only_this_machine() -> None:

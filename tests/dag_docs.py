@@ -62,7 +62,7 @@ def generate() -> str:
     told = [dag for dag in dags if not dag.dag_id.startswith(CAMPAIGN) or dag.dag_id == EXAMPLE]
     blocks = [_HEAD, *_overview(told)]
     for dag in told:
-        others = [f"`{other.dag_id}`" for other in dags if other not in told] if dag.dag_id == EXAMPLE else []
+        others = [other for other in dags if other not in told] if dag.dag_id == EXAMPLE else []
         blocks += _chapter(dag, others)
     return "\n\n".join(blocks) + "\n"
 
@@ -72,11 +72,16 @@ def _by_place_in_the_cycle(dags: list[Any]) -> list[Any]:
     producers = {name: dag for dag in dags for name in _outlets_of(dag)}
 
     def place(dag: Any) -> int:
-        if isinstance(dag.schedule, list):
-            return 1 + max(place(producers[asset.name]) for asset in dag.schedule)
+        if assets := _awaited_by(dag):
+            return 1 + max(place(producers[asset.name]) for asset in assets)
         return 0 if dag.schedule is None else 1
 
     return sorted(dags, key=lambda dag: (place(dag), dag.dag_id))
+
+
+def _awaited_by(dag: Any) -> list[Any]:
+    """The assets that start a DAG, each of them or all together."""
+    return list(dag.schedule if isinstance(dag.schedule, list) else getattr(dag.schedule, "objects", []))
 
 
 def _schedule(dag: Any) -> str:
@@ -84,10 +89,11 @@ def _schedule(dag: Any) -> str:
         return "by hand"
     if isinstance(dag.schedule, str):
         return f"`{dag.schedule}` UTC"
-    if not isinstance(dag.schedule, list):  # a clock and assets, whichever is first
+    if not _awaited_by(dag):  # a clock and assets, whichever is first
         clock = dag.schedule.timetable.expression
         return f"`{clock}` UTC, or when updated: `{dag.schedule.asset_condition.name}`"
-    return "when updated: " + ", ".join(f"`{asset.name}`" for asset in dag.schedule)
+    joint = ", " if isinstance(dag.schedule, list) else " or "
+    return "when updated: " + joint.join(f"`{asset.name}`" for asset in _awaited_by(dag))
 
 
 def _overview(dags: list[Any]) -> Iterator[str]:
@@ -98,8 +104,7 @@ def _overview(dags: list[Any]) -> Iterator[str]:
     yield "\n".join(rows)
     graph = ["```mermaid", "graph LR"]
     for dag in dags:
-        waits_for = dag.schedule if isinstance(dag.schedule, list) else []
-        graph += [f"    {asset.name}([{asset.name}]) --> {dag.dag_id}" for asset in waits_for]
+        graph += [f"    {asset.name}([{asset.name}]) --> {dag.dag_id}" for asset in _awaited_by(dag)]
         graph += [f"    {dag.dag_id} --> {name}([{name}])" for name in _outlets_of(dag)]
     yield "\n".join([*graph, "```"])
 
@@ -113,13 +118,15 @@ def _title(dag: Any) -> str:
     return dag.doc_md.strip().splitlines()[0].lstrip("# ")
 
 
-def _chapter(dag: Any, others: list[str]) -> Iterator[str]:
+def _chapter(dag: Any, others: list[Any]) -> Iterator[str]:
     yield f"## {dag.dag_id}"
     if dag.description:
         yield f"> {' '.join(dag.description.split())}"
     yield dag.doc_md.strip()
     if others:
-        yield f"The same tasks, one DAG for each file of `include/campaigns/`: {', '.join(others)}."
+        yield f"The same tasks, one DAG for each file of `include/campaigns/`: {_named(others)}."
+    if sooner := [other for other in others if len(_awaited_by(other)) > len(_awaited_by(dag))]:
+        yield f"Started {_schedule(sooner[0])}: {_named(sooner)}."
     yield f"Defined in `{Path(dag.fileloc).relative_to(ROOT).as_posix()}`; starts {_schedule(dag)}."
     rows = ["| task | what it does | pool | retries | starts | updates |", "|---|---|---|---|---|---|"]
     for task in dag.topological_sort():
@@ -136,6 +143,10 @@ def _chapter(dag: Any, others: list[str]) -> Iterator[str]:
     yield "\n".join([*graph, "```"])
 
 
+def _named(dags: list[Any]) -> str:
+    return ", ".join(f"`{dag.dag_id}`" for dag in dags)
+
+
 def _argument(task: Any, name: str) -> Any:
     """An argument of a task, which a mapped task keeps for later."""
     return task.partial_kwargs.get(name) if task.is_mapped else getattr(task, name, None)
@@ -146,6 +157,7 @@ def _rule(task: Any) -> str:
         "all_success": "when all before it succeeded",
         "all_done": "when all before it ended, however",
         "one_failed": "when one before it failed",
+        "none_failed_min_one_success": "when none before it failed and one succeeded",
     }
     return rules.get(task.trigger_rule.value, f"`{task.trigger_rule.value}`") if task.upstream_task_ids else "first"
 

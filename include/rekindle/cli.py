@@ -87,6 +87,21 @@ def check() -> None:
 
 
 @app.command(rich_help_panel=_RUN)
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder for each backup; the file keeps its name in it.")],
+) -> None:
+    """Copy the embedded warehouse while its tasks go on, and open the copy to see that it is whole."""
+    from rekindle.warehouse.backup import back_up
+    from rekindle.warehouse.duckdb import DuckDbWarehouse
+
+    warehouse = _existing_warehouse()
+    if not isinstance(warehouse, DuckDbWarehouse):
+        raise RekindleError("BigQuery and Snowflake keep their own past: see docs/runbooks/deployment.md")
+    copy = back_up(warehouse, folder)
+    console.print(f"{copy}: {copy.stat().st_size:,} bytes, whole")
+
+
+@app.command(rich_help_panel=_RUN)
 def explain(
     lead: Annotated[str, typer.Argument(help="The lead's id: `user_id` in the company's own tables.")],
     campaign: Annotated[str | None, typer.Option(help="Only what this campaign did, and what concerns all.")] = None,
@@ -95,7 +110,10 @@ def explain(
     from rekindle.history import read_history
     from rekindle.history.page import history_page
 
-    console.print(history_page(read_history(_existing_warehouse(), lead, campaign)))
+    history = read_history(_existing_warehouse(), lead, campaign)
+    if campaign is not None and not history.standings:
+        _refuse_unknown(campaign)
+    console.print(history_page(history))
 
 
 @app.command(rich_help_panel=_WRITE)
@@ -133,10 +151,7 @@ def preview(
 @app.command(rich_help_panel=_WRITE)
 def plan(
     campaign: Annotated[str, typer.Argument(help="The campaign's id: its file name without .yaml.")],
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The run to foresee, UTC; default: now."),
-    ] = None,
+    as_of: _PLANNED_AT = None,
     segment_price: Annotated[float | None, typer.Option(min=0, help="What your account pays for a segment.")] = None,
     default_region: Annotated[
         str, typer.Option(envvar="REKINDLE_DEFAULT_REGION", help="Where numbers are from.")
@@ -144,13 +159,13 @@ def plan(
 ) -> None:
     """Tell what the campaign would do at its next run: who enters, what leaves, what not and why. Changes nothing."""
     from rekindle.clock import clock_from_environment
-    from rekindle.preview.day import foresee_day, rivals
+    from rekindle.preview.day import foresee_day, next_run_at, rivals
     from rekindle.preview.day_page import day_page
     from rekindle.project import project_root
 
     chosen = _campaign(campaign)
     warehouse = _existing_warehouse()
-    at = as_of.replace(tzinfo=UTC) if as_of else clock_from_environment().now()
+    at = as_of.replace(tzinfo=UTC) if as_of else next_run_at(warehouse, chosen, clock_from_environment().now())
     others = rivals(warehouse, chosen, project_root() / "include", at)
     console.print(day_page(chosen, foresee_day(warehouse, chosen, others, at, default_region), segment_price))
 
@@ -164,40 +179,49 @@ def estimate(
     messages: Annotated[int | None, typer.Option(min=0, help="Messages a day, texts included.")] = None,
     texts: Annotated[int, typer.Option(min=0, help="How many of the messages are texts.")] = 0,
     segments: Annotated[float, typer.Option(min=1, help="Segments of a text.")] = 2.0,
+    events_per_lead: Annotated[float, typer.Option(min=0, help="Rows a lead in the company's own log.")] = 50.0,
     days_kept: Annotated[int, typer.Option(min=1, help="Days of state that statements may look through.")] = 365,
     listens: Annotated[int, typer.Option(min=0, help="Ticks between two days, a day.")] = 288,
     arrivals: Annotated[int, typer.Option(min=0, help="How many of these find something.")] = 96,
     statement_seconds: Annotated[float, typer.Option(min=0.01, help="Warehouse time of one statement.")] = 1.0,
+    build_seconds: Annotated[float, typer.Option(min=0.01, help="Warehouse time of one statement of dbt's.")] = 5.0,
     warehouse_size: Annotated[WarehouseSize, typer.Option(help="Snowflake's.")] = WarehouseSize.XSMALL,
     suspend_after: Annotated[int, typer.Option(min=0, help="Snowflake's AUTO_SUSPEND, seconds.")] = 60,
     default_region: Annotated[
         str, typer.Option(envvar="REKINDLE_DEFAULT_REGION", help="Where numbers are from.")
     ] = "US",
+    as_of: _PLANNED_AT = None,
     as_json: _JSON = False,
 ) -> None:
     """Tell what a day and a month would cost on BigQuery, on Snowflake, and at the providers. Changes nothing."""
     from rekindle.commands.estimate import planned_counts, print_estimate
     from rekindle.estimate import Workload
+    from rekindle.governor.settings import GovernorSettings
 
     if campaign is not None:
         if leads is not None or messages is not None:
             raise RekindleError("name a campaign, or --leads and --messages; not both")
-        leads, emails, texts = planned_counts(_existing_warehouse(), _campaign(campaign), default_region)
+        leads, emails, texts = planned_counts(_existing_warehouse(), _campaign(campaign), default_region, as_of)
     elif leads is None or messages is None:
         raise RekindleError("name a campaign, or give --leads and --messages")
     elif texts > messages:
         raise RekindleError(f"--texts {texts} are part of --messages {messages} and can not be more")
     else:
         emails = messages - texts
+    rates = GovernorSettings()
     workload = Workload(
         leads=leads,
         emails=emails,
         texts=texts,
+        events_per_lead=events_per_lead,
         segments_per_text=segments,
+        recipients_per_second=rates.sendgrid_rate,
+        segments_per_second=rates.twilio_rate,
         days_kept=days_kept,
         listens_a_day=listens,
         arrivals_a_day=min(arrivals, listens),
         statement_seconds=statement_seconds,
+        build_seconds=build_seconds,
         warehouse_size=warehouse_size,
         suspend_after_seconds=suspend_after,
     )
@@ -206,23 +230,30 @@ def estimate(
 
 @app.command(rich_help_panel=_WRITE)
 def simulate(
-    campaign: Annotated[str, typer.Argument(help="The campaign's id: its file name without .yaml.")],
+    campaign: Annotated[
+        list[str] | None, typer.Argument(help="Ids of one or several campaigns, which then compete for the people.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every campaign of include/campaigns together.")] = False,
     days: Annotated[int, typer.Option(min=1, max=730, help="Days to live through.")] = 60,
     leads: Annotated[
         str, typer.Option(help="CSV or parquet of leads: user_id[, email, phone, time_zone …]; or `synthetic`.")
     ] = "synthetic",
     count: Annotated[int, typer.Option(min=1, max=100_000, help="How many people to make up.")] = 5000,
     seed: Annotated[int, typer.Option(help="Another seed makes other people and reactions.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Draw the funnel by day into this .svg or .png.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw one campaign's funnel by day into this .svg or .png.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep the simulated warehouse in this new file.")] = None,
+    as_json: _JSON = False,
 ) -> None:
-    """Live a campaign through with made-up people and providers, then check the ten invariants. Writes to nobody.
+    """Live campaigns through with made-up people and providers, then check the ten invariants. Writes to nobody.
 
-    The campaign is played alone: no other one competes with it for the same people.
+    One campaign has everybody to itself; several take turns, share the caps and are reported side by side.
     """
     from rekindle.commands.simulate import simulate as play
 
-    play(_campaign(campaign), days, leads, count, seed, out, keep, console)
+    if everything == bool(campaign):
+        raise RekindleError("name the campaigns to play together, or say --all")
+    names = _campaign_ids() if everything else dict.fromkeys(campaign or ())
+    play([_campaign(name) for name in names], days, leads, count, seed, out, keep, as_json, console)
 
 
 @app.command(rich_help_panel=_WRITE)
@@ -231,10 +262,14 @@ def lint(
         Path | None, typer.Argument(help="Folder of campaign files.", show_default="include/campaigns")
     ] = None,
 ) -> None:
-    """Check campaigns, templates, score seeds and the mapping; exit 1 on an error. Warnings come with advice."""
+    """Check campaigns, templates, the seeds of score and quiet hours, and the mapping; exit 1 on an error.
+
+    Warnings come with advice.
+    """
     from rekindle.backtest.lint import lint_models
     from rekindle.campaigns.lint import lint_campaigns
     from rekindle.project import project_root
+    from rekindle.timing.quiet_hours import SEEDS, lint_quiet_hours
 
     include = project_root() / "include"
     folder = campaigns or include / "campaigns"
@@ -243,7 +278,7 @@ def lint(
     findings = lint_campaigns(folder, include / "templates")
     for finding in findings:
         console.print(str(finding), highlight=False, markup=False, soft_wrap=True)
-    complaints = lint_models(project_root() / "dbt_project")
+    complaints = lint_models(project_root() / "dbt_project") + lint_quiet_hours(project_root() / SEEDS)
     for complaint in complaints:
         console.print(complaint, highlight=False, markup=False, soft_wrap=True)
     errors = len(complaints) + sum(finding.level == "error" for finding in findings)
@@ -463,27 +498,38 @@ def _existing_warehouse() -> Warehouse:
 
 def _campaign(campaign_id: str) -> Campaign:
     """The campaign of that id; else names the nearest."""
-    from rekindle.campaigns.findings import did_you_mean
     from rekindle.campaigns.loader import load_campaign
     from rekindle.project import project_root
 
+    _refuse_unknown(campaign_id)
     include = project_root() / "include"
-    known = sorted(path.stem for path in (include / "campaigns").glob("*.yaml"))
-    if campaign_id not in known:
-        raise RekindleError(
-            f"there is no campaign {campaign_id} in {include / 'campaigns'}. {did_you_mean(campaign_id, known)}"
-        )
     return load_campaign(include / "campaigns" / f"{campaign_id}.yaml", include / "templates")
+
+
+def _campaign_ids() -> list[str]:
+    from rekindle.project import project_root
+
+    return sorted(path.stem for path in (project_root() / "include" / "campaigns").glob("*.yaml"))
+
+
+def _refuse_unknown(campaign_id: str) -> None:
+    from rekindle.campaigns.findings import did_you_mean
+    from rekindle.project import project_root
+
+    known = _campaign_ids()
+    if campaign_id not in known:
+        folder = project_root() / "include" / "campaigns"
+        raise RekindleError(f"there is no campaign {campaign_id} in {folder}. {did_you_mean(campaign_id, known)}")
 
 
 def _lead_contact(lead_id: str) -> Row:
     """What a template may know of a lead; else says that nobody has that id."""
+    from rekindle.history import unknown_lead
+
     with _existing_warehouse().transaction() as transaction:
         rows = transaction.fetch("report/fetch_lead_contact", lead_id=lead_id)
-    if not rows:
-        raise RekindleError(
-            f"there is no lead {lead_id} in the warehouse; ids are those of `user_id`, letter by letter"
-        )
+        if not rows:
+            raise unknown_lead(transaction, lead_id)
     return rows[0]
 
 
@@ -497,6 +543,14 @@ _LOG_IN = Annotated[list[str] | None, typer.Option(help="Event type that counts 
 _PASSIVE = Annotated[list[str] | None, typer.Option(help="Event type that proves nothing; repeat for several.")]
 _ANY_ACTIVITY = Annotated[bool, typer.Option("--any-activity", help="Whatever is not passive proves a return.")]
 _SEEDS = Annotated[Path | None, typer.Option(help="Folder of the score's rules.", show_default="dbt_project/seeds")]
+_PLANNED_AT = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+        help="The run to foresee, UTC.",
+        show_default="of today's scores until they are used, then now",
+    ),
+]
 _JSON = Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead of tables.")]
 
 

@@ -29,5 +29,9 @@ class WarehouseBusyError(RekindleError):
     """The embedded warehouse stayed locked by another process for the whole patience."""
 
 
+class WarehouseMemoryError(RekindleError):
+    """The embedded warehouse may not take the memory that a statement needs; the transaction was rolled back."""
+
+
 class RefusedError(RekindleError):
     """A guard refused the action; nothing was changed."""

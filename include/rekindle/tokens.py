@@ -246,7 +246,7 @@ class _Packed:
 
     @staticmethod
     def dumps(parts: Sequence[str], **_: Any) -> bytes:
-        return b"".join(_pack(part) for part in parts)
+        return b"".join([_pack(part) for part in parts])
 
     @staticmethod
     def loads(packed: bytes, **_: Any) -> list[str]:
@@ -259,10 +259,16 @@ class _Packed:
 
 
 def _pack(part: str) -> bytes:
-    if _UUID.fullmatch(part):
+    if len(part) == 36 and _UUID.fullmatch(part):
         return b"u" + bytes.fromhex(part.replace("-", ""))
-    if _SHA256.fullmatch(part):
+    if len(part) == 64 and _SHA256.fullmatch(part):
         return b"h" + bytes.fromhex(part)
+    return _pack_text(part)
+
+
+@lru_cache(maxsize=256)
+def _pack_text(part: str) -> bytes:
+    """Channels, topics and destinations are the same in every message of a campaign."""
     text = part.encode()
     return b"t" + len(text).to_bytes(2, "big") + text
 

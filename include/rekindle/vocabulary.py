@@ -154,6 +154,7 @@ class DecisionReason(StrEnum):
     SHARED_PERSON = "shared_person"  # another lead of the same person is in the campaign
     LOST_ARBITRATION = "lost_arbitration"  # another campaign writes to the person today; `detail` names it
     STOPPED = "stopped"  # a person stopped it by hand: `rekindle stop`
+    NOT_APPROVED = "not_approved"  # the run was rejected at its approval; `detail` says by whom
     SUPPRESSED = "suppressed"
     CONSENT_MISSING = "consent_missing"
     NO_REACHABLE_CHANNEL = "no_reachable_channel"  # no address for this step's channel; a later step may have one

@@ -7,6 +7,8 @@ from airflow.sdk import Asset
 
 RAW = Asset("rekindle_raw")
 SCORES = Asset("rekindle_scores")
+#: What is looked at again between two scorings: the models tagged `hourly`.
+FRESH = Asset("rekindle_fresh")
 JOURNEYS = Asset("rekindle_journeys")
 LEDGER = Asset("rekindle_ledger")
 MARTS = Asset("rekindle_marts")

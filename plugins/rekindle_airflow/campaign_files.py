@@ -9,6 +9,9 @@ from pathlib import Path
 
 _FORBIDDEN = re.compile(r"[^a-z0-9_]+")
 
+#: The activation models that the DAG `refresh` makes current between two scorings: those tagged `hourly` in dbt.
+HOURLY_MODELS = frozenset({"sync_abandoned_carts", "sync_pricing_viewers", "sync_new_leads", "sync_inbound_signals"})
+
 
 @dataclass(frozen=True)
 class CampaignFile:
@@ -17,6 +20,7 @@ class CampaignFile:
     campaign_id: str
     description: str
     is_broken: bool = False
+    is_hourly: bool = False  # enters from one of `HOURLY_MODELS`
 
 
 @cache
@@ -39,7 +43,7 @@ def read_campaign_files(folder: Path, templates_root: Path) -> tuple[CampaignFil
     from rekindle.campaigns.models import Campaign
 
     return tuple(
-        CampaignFile(found.campaign_id, found.description)
+        CampaignFile(found.campaign_id, found.description, is_hourly=found.enter.model in HOURLY_MODELS)
         if isinstance(found, Campaign)
         else CampaignFile(_id_of_broken(path), f"Broken, sends nothing: {found.findings[0]}", is_broken=True)
         for path, found in load_each(folder, templates_root)

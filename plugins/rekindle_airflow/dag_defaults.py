@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.sdk import Asset
+
 from rekindle_airflow.defaults import DEFAULT_ARGS
 from rekindle_airflow.settings import settings
 from rekindle_airflow.tags import Tag
@@ -26,6 +28,13 @@ def daily_dag(*tags: Tag) -> dict[str, Any]:
     return {"schedule": settings().daily_schedule or None, **dag_defaults(*tags)}
 
 
+def hourly_dag(*tags: Tag) -> dict[str, Any]:
+    """A DAG that runs between two days, each hour unless told otherwise."""
+    return {"schedule": settings().hourly_schedule, **dag_defaults(*tags)}
+
+
 def following_dag(asset: Any, *tags: Tag) -> dict[str, Any]:
-    """A DAG that runs when an asset was updated; the logical time travels in the asset event."""
-    return {"schedule": [asset], **dag_defaults(*tags)}
+    """A DAG that runs when an asset, or either of two (`one | other`), was updated; the logical time travels in the
+    asset event.
+    """
+    return {"schedule": [asset] if isinstance(asset, Asset) else asset, **dag_defaults(*tags)}

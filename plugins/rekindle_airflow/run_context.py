@@ -10,7 +10,9 @@ from rekindle.errors import BadInputError
 from rekindle.run import Run
 
 AS_OF = "as_of"
+BETWEEN_DAYS = "between_days"
 DRY_RUN = "dry_run"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def current_run() -> Run:
@@ -29,7 +31,7 @@ def run_of(context: Any) -> Run:
     dag_run = context["dag_run"]
     as_of = (
         _parse((dag_run.conf or {}).get(AS_OF))
-        or _newest(context.get("triggering_asset_events") or {})
+        or _newest(context)
         or context.get("data_interval_end")
         or context.get("logical_date")
         or dag_run.run_after
@@ -39,7 +41,8 @@ def run_of(context: Any) -> Run:
 
 def is_dry_run(context: Any) -> bool:
     """Whether this run only shows what it would do: a run that a person starts, unless they say otherwise."""
-    if str(getattr(context["dag_run"], "run_type", "")) != "manual":
+    # compared and not written out: the text of Airflow's enum is `DagRunType.MANUAL`
+    if getattr(context["dag_run"], "run_type", None) != "manual":
         return False
     return bool((context.get("params") or {}).get(DRY_RUN, True))
 
@@ -52,20 +55,35 @@ def skip_if_dry(context: Any) -> None:
         raise AirflowSkipException("a dry run: nothing was changed or sent")
 
 
-def announce(context: Any, run: Run) -> None:
-    """Hand the logical instant on to whatever the task's outlets trigger."""
+def is_between_days(context: Any) -> bool:
+    """Whether this run is a tick of the hourly campaigns alone: the newest of what started it was no day's."""
+    newest = max(_events(context), key=lambda event: _parse(event.get(AS_OF)) or _LONG_AGO, default={})
+    return bool(newest.get(BETWEEN_DAYS))
+
+
+def has_a_day(context: Any) -> bool:
+    """Whether a day is among what started this run, or a person did. Several events may have waited."""
+    events = _events(context)
+    return not events or not all(event.get(BETWEEN_DAYS) for event in events)
+
+
+def announce(context: Any, run: Run, *, between_days: bool = False) -> None:
+    """Hand the logical instant on to whatever the task's outlets trigger, and that it is no day's."""
     for outlet in context["task"].outlets:
-        context["outlet_events"][outlet].extra = {AS_OF: run.as_of.isoformat()}
+        told = {AS_OF: run.as_of.isoformat()}
+        context["outlet_events"][outlet].extra = told | ({BETWEEN_DAYS: True} if between_days else {})
 
 
-def _newest(events: Any) -> datetime | None:
-    instants = [
-        instant
-        for asset_events in events.values()
-        for event in asset_events
-        if (instant := _parse((event.extra or {}).get(AS_OF)))
-    ]
-    return max(instants, default=None)
+def _events(context: Any) -> list[dict[str, Any]]:
+    """What the events that started the run carry; nothing if its trigger says the instant."""
+    if (context["dag_run"].conf or {}).get(AS_OF):
+        return []
+    events = context.get("triggering_asset_events") or {}
+    return [event.extra or {} for asset_events in events.values() for event in asset_events]
+
+
+def _newest(context: Any) -> datetime | None:
+    return max((instant for event in _events(context) if (instant := _parse(event.get(AS_OF)))), default=None)
 
 
 def _parse(text: str | None) -> datetime | None:

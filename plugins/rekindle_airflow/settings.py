@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rekindle.project import project_root
 
+#: Not on the hour: the daily cycle starts there.
+HOURLY = "15 * * * *"
+
 
 class Settings(BaseSettings):
     """Installation settings. Secrets of providers are not here: they live in Airflow connections. Rates and allowances
@@ -24,6 +27,10 @@ class Settings(BaseSettings):
     #: Cron of the daily cycle. 20:00 UTC is 10:00 in Honolulu and 15:00 or 16:00 in New York: inside the default send
     #: window in every US zone. Empty means "only when triggered".
     daily_schedule: str = "0 20 * * *"
+    #: Cron of the look between two scorings, for campaigns that must enter within hours; empty means "only when
+    #: triggered", which is also the default under a stepped clock.
+    refresh_schedule: str | None = None
+    clock_file: Path | None = None
 
     inbox_root: Path = project_root() / ".rekindle" / "inbox"
     dbt_cache_root: Path = project_root() / ".rekindle" / "dbt_cache"
@@ -42,6 +49,13 @@ class Settings(BaseSettings):
     dbt_target: str = "duckdb"
     #: The Airflow connection of the warehouse; empty: `REKINDLE_WAREHOUSE_*` say where it is.
     warehouse_connection: str = ""
+
+    @property
+    def hourly_schedule(self) -> str | None:
+        """What Airflow is told of the look between two scorings."""
+        if self.refresh_schedule is None:
+            return None if self.clock_file else HOURLY
+        return self.refresh_schedule or None
 
 
 @cache

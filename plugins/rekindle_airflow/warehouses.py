@@ -77,5 +77,5 @@ def _duckdb(connection_id: str) -> Any:
     from rekindle_airflow.hooks.duckdb_hook import DuckDbHook
 
     warehouse = DuckDbHook(connection_id).get_conn()
-    warehouse.limit_memory(WarehouseSettings().memory_megabytes)
+    warehouse.limit(WarehouseSettings().memory_megabytes)
     return warehouse

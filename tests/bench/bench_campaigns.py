@@ -99,7 +99,7 @@ def main() -> int:
         if wanted.only not in (None, campaign.campaign_id):
             continue
         began, cpu = time.monotonic(), time.process_time()
-        played = simulate(campaign, people, DAYS, seed=0)
+        played = simulate([campaign], people, DAYS, seed=0)
         took = time.monotonic() - began
         kept = kept and played.holds and took < SIMULATION_BAR
         entered = sum(row["entries"] for row in played.exits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -9,12 +10,20 @@ from unittest.mock import patch
 
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType, TaskAwaitingInput
+from airflow.sdk import DAG, TriggerRule
+from airflow.sdk.api.datamodels._generated import DagRunType
+from airflow.sdk.exceptions import (
+    AirflowRuntimeError,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+    ErrorType,
+    TaskAwaitingInput,
+)
 from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.sdk.execution_time.context import set_current_context
 
 from rekindle.errors import ConfigurationError
+from rekindle.journey import freeze_cohort
 from rekindle_airflow.operators.approve_run_operator import ApproveRunOperator
 from rekindle_airflow.settings import settings
 from rekindle_airflow.tasks import campaign as tasks
@@ -41,9 +50,17 @@ def installed(new_world, monkeypatch):
 
 
 def context(run_type="asset_triggered", as_of=TODAY, **params):
-    run = SimpleNamespace(conf={"as_of": as_of.isoformat()}, run_id=f"r {as_of}", run_after=as_of, run_type=run_type)
+    run = SimpleNamespace(
+        conf={"as_of": as_of.isoformat()},
+        run_id=f"r {as_of}",
+        run_after=as_of,
+        run_type=DagRunType(run_type),  # as a task is told, not as a plain word
+    )
     instance = SimpleNamespace(
-        id="ti", get_dr_count=lambda *_, **__: 0, get_dag=lambda _: SimpleNamespace(is_paused=False)
+        id="ti",
+        map_index=-1,
+        get_dag=lambda _: SimpleNamespace(is_paused=True),  # every other campaign, as they are shipped
+        xcom_push=lambda **_: None,
     )
     return {
         "dag_run": run,
@@ -73,6 +90,16 @@ def ask(operator, **words):
             return "waits", asked
 
 
+def advance(told):
+    """What the task before it does; the tasks it skips."""
+    with set_current_context(told):
+        try:
+            tasks.advance_journeys(CAMPAIGN)
+        except DownstreamTasksSkipped as skipped:
+            return list(skipped.tasks)
+    return []
+
+
 @pytest.fixture
 def operator():
     return ApproveRunOperator(task_id="approve_run", campaign_id=CAMPAIGN)
@@ -82,14 +109,17 @@ def test_without_limits_and_below_them_nothing_waits(installed, operator):
     for limits in ({}, {"above_messages": 3}):
         world = installed(approval=limits)
         entered(world, 3)
+        # the task is skipped, which costs no process; run by itself it passes at once
+        assert advance(context()) == ["approve_run"]
         answer, asked = ask(operator)
-        assert answer == {"messages_at_most": 3, "asked": False}
+        assert answer == {"asked": False}
         asked.assert_not_called()
 
 
 def test_above_the_limit_it_waits_with_the_report_and_names_no_address(installed, operator):
     world = installed(approval={"above_messages": 2}, holdout={"share": 0.0, "salt": "s"})
     entered(world, 3)
+    assert advance(context()) == []
     answer, asked = ask(operator)
     assert answer == "waits"
     body = asked.call_args.kwargs["body"]
@@ -98,7 +128,7 @@ def test_above_the_limit_it_waits_with_the_report_and_names_no_address(installed
     assert asked.call_args.kwargs["defaults"] == ["Reject"]
 
 
-@pytest.mark.parametrize(("price", "answer"), [("0.01", {"messages_at_most": 3, "asked": False}), ("0.02", "waits")])
+@pytest.mark.parametrize(("price", "answer"), [("0.01", {"asked": False}), ("0.02", "waits")])
 def test_the_cost_counts_every_segment_a_text_may_have(installed, operator, monkeypatch, price, answer):
     nudge = {"id": "nudge", "sms": {"template": "nudge.txt.j2", "max_segments": 2}}
     world = installed(approval={"above_cost": 0.1}, steps=[nudge, {"id": "archive", "end": "archived"}])
@@ -110,8 +140,9 @@ def test_the_cost_counts_every_segment_a_text_may_have(installed, operator, monk
 
 def test_a_limit_on_cost_without_a_price_is_said_and_nothing_is_sent(installed, operator):
     entered(installed(approval={"above_cost": 1.0}), 1)
-    with pytest.raises(ConfigurationError, match="REKINDLE_SEGMENT_PRICE"):
-        ask(operator)
+    for attempt in (lambda: advance(context()), lambda: ask(operator)):
+        with pytest.raises(ConfigurationError, match="REKINDLE_SEGMENT_PRICE"):
+            attempt()
 
 
 @pytest.mark.parametrize(
@@ -133,37 +164,113 @@ def test_the_cohort_is_held_against_the_median_of_the_days_before(
         entered(world, leads, day)
     entered(world, today, 3)
     with caplog.at_level(logging.WARNING):
-        found, _ = ask(operator, as_of=TODAY + timedelta(days=3))
+        skipped = advance(context(as_of=TODAY + timedelta(days=3)))
+    found, _ = ask(operator, as_of=TODAY + timedelta(days=3))
     assert (found if found == "waits" else "goes on") == answer
+    assert skipped == (["approve_run"] if answer == "goes on" else [])
     assert [record.getMessage().split(" ", 3)[3] for record in caplog.records if "ALERT" in record.getMessage()] == (
         [alert] if alert else []
     )
 
 
-@pytest.mark.parametrize(("answer", "skipped"), [("Approve", False), ("Reject", True)])
-def test_the_answer_is_a_row_and_a_no_skips_what_follows_and_moves_nobody(installed, answer, skipped):
-    world = installed(approval={"above_messages": 0})
-    entered(world, 2)
-    before = world.query("select * from rekindle_state.journey_state order by entry_id")
-    event = {
-        "chosen_options": [answer],
-        "params_input": {},
-        "responded_at": TODAY,
-        "responded_by_user": {"id": "7", "name": "ada"},
+def test_a_campaign_that_enters_each_hour_is_held_against_the_same_time_of_day(installed, operator, caplog):
+    world = installed(approval={"above_times_usual": 3})
+    for day, leads in enumerate((2, 2, 2)):
+        entered(world, leads, day)
+    # at one in the morning nobody has entered, and nobody usually has by then
+    night = TODAY.replace(hour=1) + timedelta(days=3)
+    run = dataclasses.replace(world.run(3), as_of=night)
+    freeze_cohort(world.warehouse, world.campaign, run)
+    with caplog.at_level(logging.WARNING):
+        assert advance(context(as_of=night)) == ["approve_run"]
+    assert "ALERT" not in caplog.text
+    # at six in the evening nobody still has, and two usually have
+    freeze_cohort(world.warehouse, world.campaign, world.run(3))
+    with caplog.at_level(logging.WARNING):
+        assert advance(context(as_of=TODAY + timedelta(days=3))) == []
+    assert "nobody entered, and usually 2 do" in caplog.text
+
+
+def test_between_two_days_only_hourly_campaigns_are_brought_forward(yesterday):
+    dags = dict.fromkeys(
+        ("campaign__warm_lead_nudge", "campaign__personal_reminder", "campaign__incentive_win_back"), False
+    )
+    told = airflow_that_says(dags)
+    told["dag_run"].conf = {}
+    told["triggering_asset_events"] = {
+        "rekindle_fresh": [SimpleNamespace(extra={"as_of": TODAY.isoformat(), "between_days": True})]
     }
+    advance(told)
+    today = "select campaign_id from rekindle_state.campaign_turns where as_of = $as_of order by 1"
+    assert yesterday.values(today, as_of=TODAY) == [CAMPAIGN, "warm_lead_nudge"]
+    # the others' own day is not refused as older than this tick
+    entered_by = "select distinct campaign_id from rekindle_state.campaign_runs where activity = 'freeze_cohort'"
+    assert "incentive_win_back" not in yesterday.values(entered_by)
+
+
+def told_by(user, answer):
+    """What Airflow hands to the task that is answered; nobody is `None`."""
+    return {"chosen_options": [answer], "params_input": {}, "responded_at": TODAY, "responded_by_user": user}
+
+
+@pytest.fixture
+def operator_in_its_dag():
+    """As in the campaign's DAG: planning follows, and the task that makes a run red."""
     with DAG("d", schedule=None):
         operator = ApproveRunOperator(task_id="approve_run", campaign_id=CAMPAIGN)
-        operator >> EmptyOperator(task_id="plan_emails")
+        failed = EmptyOperator(task_id="fail_the_run", trigger_rule=TriggerRule.ONE_FAILED)
+        operator >> EmptyOperator(task_id="plan_emails") >> failed
+        operator >> failed
+    return operator
+
+
+def give(operator, user, answer):
+    """Resume the task with an answer; the ids of the tasks it skips."""
     told = context() | {"task": operator}
-    with patch.object(ApproveRunOperator, "skip") as skip, set_current_context(told):
-        assert operator.execute_complete(told, event) == {"answer": answer, "asked": True}
-    assert skip.called is skipped
-    if skipped:
-        assert [task.task_id for task in skip.call_args.kwargs["tasks"]] == ["plan_emails"]
+    with set_current_context(told):
+        try:
+            assert operator.execute_complete(told, told_by(user, answer)) == {"answer": answer, "asked": True}
+        except DownstreamTasksSkipped as skipped:
+            return list(skipped.tasks)
+    return []
+
+
+@pytest.mark.parametrize(
+    ("user", "answer", "by", "skipped", "decisions"),
+    [
+        ({"id": "7", "name": "ada"}, "Approve", "ada", [], 0),
+        ({"id": "7", "name": "ada"}, "Reject", "ada", ["plan_emails"], 2),
+        (None, "Reject", "nobody in time", ["plan_emails"], 2),
+    ],
+)
+def test_the_answer_is_a_row_and_a_no_skips_what_follows_and_moves_nobody(
+    installed, operator_in_its_dag, user, answer, by, skipped, decisions
+):
+    world = installed(approval={"above_messages": 0}, holdout={"share": 0.0, "salt": "s"})
+    entered(world, 2)
+    before = world.query("select * from rekindle_state.journey_state order by entry_id")
+    # the task that makes a run red is not skipped: what fails after a no still does
+    assert give(operator_in_its_dag, user, answer) == skipped
     (row,) = world.query("select * from rekindle_state.approvals")
-    assert (row["campaign_id"], row["answer"], row["answered_by"], row["as_of"]) == (CAMPAIGN, answer, "ada", TODAY)
+    assert (row["campaign_id"], row["answer"], row["answered_by"], row["as_of"]) == (CAMPAIGN, answer, by, TODAY)
     assert '"messages": {"probe": 2}' in row["question"]
     assert world.query("select * from rekindle_state.journey_state order by entry_id") == before
+    # and everybody who was due has a decision
+    told = world.query(
+        "select lead_id, step_id, channel, reason, detail from rekindle_state.decisions order by lead_id"
+    )
+    assert [tuple(row.values()) for row in told] == [
+        (f"lead-0000{number}", "probe", "email", "not_approved", by) for number in range(1, decisions + 1)
+    ]
+
+
+def test_asked_again_at_the_same_instant_nobody_has_a_second_decision(installed, operator_in_its_dag):
+    world = installed(approval={"above_messages": 0}, holdout={"share": 0.0, "salt": "s"})
+    entered(world, 2)
+    for user in ({"id": "7", "name": "ada"}, None):
+        give(operator_in_its_dag, user, "Reject")
+    assert world.values("select answered_by from rekindle_state.approvals order by 1") == ["ada", "nobody in time"]
+    assert world.values("select count(*) from rekindle_state.decisions") == [2]
 
 
 # --- dry runs
@@ -200,7 +307,7 @@ def airflow_that_says(others):
     """A context whose task instance knows these DAGs: paused or not, or the status of Airflow's refusal."""
 
     def get_dag(dag_id):
-        said = others[dag_id]
+        said = others.get(dag_id, True)
         if isinstance(said, bool):
             return SimpleNamespace(is_paused=said)
         refusal = ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": said, "message": "no"})
@@ -232,8 +339,7 @@ def test_a_campaign_whose_dag_is_paused_takes_no_part_though_it_did_yesterday(ye
         "campaign__personal_reminder": True,
         "campaign__incentive_win_back": 404,
     }
-    with set_current_context(airflow_that_says(dags)):
-        tasks.advance_journeys(CAMPAIGN)
+    advance(airflow_that_says(dags))
     today = "select campaign_id from rekindle_state.campaign_turns where as_of = $as_of order by 1"
     assert yesterday.values(today, as_of=TODAY) == [CAMPAIGN, "warm_lead_nudge"]
 

@@ -58,7 +58,7 @@ def test_it_says_of_every_dag_what_it_is(dag_docs, dags):
     # the DAGs come in the order of the day
     chapters = [line[3:] for line in text.splitlines() if line.startswith("## ")]
     assert chapters == [
-        *("migrate", "ingest", "listen", "provider_sync", "reconcile", "score"),
+        *("migrate", "ingest", "listen", "provider_sync", "refresh", "reconcile", "score"),
         *("campaign__cold_lead_reengagement", "measure"),
     ]
 

@@ -8,12 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from airflow.sdk import AssetOrTimeSchedule
+import yaml
+from airflow.sdk import AssetAny, AssetOrTimeSchedule
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from rekindle_airflow import callbacks, dag_defaults
 from rekindle_airflow.assets import RAW
 from rekindle_airflow.callbacks import report_failure
+from rekindle_airflow.campaign_files import HOURLY_MODELS
 from rekindle_airflow.defaults import DEFAULT_ARGS
 from rekindle_airflow.listening import ListeningSettings, listening_schedule
 from rekindle_airflow.settings import Settings
@@ -31,6 +33,7 @@ STRUCTURE = {
     "ingest": {"load_tables": {"load_landing_files"}, "load_landing_files": set()},
     "listen": {"load_arrivals": {"hand_over_replies"}, "hand_over_replies": set()},
     "score": {"build_scores": set()},
+    "refresh": {"load_tables": {"refresh_models"}, "refresh_models": set()},
     "reconcile": {"reconcile_ledger": set()},
     "provider_sync": {
         "sync_suppressions": {"push_email_opt_outs", "push_text_opt_outs"},
@@ -43,7 +46,7 @@ STRUCTURE = {
     # every task also tells `fail_the_run` when it fails
     CAMPAIGN_DAG: {
         "freeze_cohort": {"advance_journeys", "fail_the_run"},
-        "advance_journeys": {"approve_run", "fail_the_run"},
+        "advance_journeys": {"approve_run", "plan_emails", "fail_the_run"},
         "approve_run": {"plan_emails", "fail_the_run"},
         "plan_emails": {"send_emails", "check_numbers", "fail_the_run"},
         "check_numbers": {"plan_texts", "fail_the_run"},
@@ -62,6 +65,7 @@ CYCLE = {
     "ingest": ("0 20 * * *", {"rekindle_raw"}),
     "listen": ({"*/5 * * * *", "rekindle_arrivals"}, set()),  # tells nobody: it must not start a day
     "score": ({"rekindle_raw"}, {"rekindle_scores"}),
+    "refresh": ("15 * * * *", {"rekindle_fresh"}),  # not on the hour, where the day begins
     "reconcile": ({"rekindle_raw"}, {"rekindle_ledger"}),
     "provider_sync": ("0 20 * * *", set()),
     CAMPAIGN_DAG: ({"rekindle_scores"}, {"rekindle_journeys"}),
@@ -73,6 +77,7 @@ IMPACT = {
     "ingest": "impact:stops_listening",
     "listen": "impact:stops_listening",
     "score": "impact:stops_sending",
+    "refresh": "impact:stops_sending",
     "reconcile": "impact:stops_listening",
     "provider_sync": "impact:stops_listening",
     CAMPAIGN_DAG: "impact:stops_sending",
@@ -82,6 +87,9 @@ IMPACT = {
 for _campaign_dag in CAMPAIGN_DAGS:
     for _expected in (STRUCTURE, CYCLE, IMPACT):
         _expected[_campaign_dag] = _expected[CAMPAIGN_DAG]
+#: These enter from what `refresh` makes current: either of the two starts them.
+for _name in ("cart_abandonment", "double_opt_in", "fresh_lead_welcome", "warm_lead_nudge"):
+    CYCLE[f"campaign__{_name}"] = ({"rekindle_scores", "rekindle_fresh"}, {"rekindle_journeys"})
 
 #: A task with one of these runs, or is skipped, only if nothing before it failed: a failure goes through it.
 PASSES_FAILURE_ON = {"all_success", "none_failed", "none_failed_min_one_success", "one_failed"}
@@ -121,6 +129,8 @@ def test_what_starts_a_dag_and_what_it_tells_the_next(dags, dag_id):
     started_by = {asset.name for asset in schedule} if isinstance(schedule, list) else schedule
     if isinstance(schedule, AssetOrTimeSchedule):
         started_by = {schedule.timetable.expression, schedule.asset_condition.name}
+    if isinstance(schedule, AssetAny):
+        started_by = {asset.name for asset in schedule.objects}
     told = {asset.name for task in dags[dag_id].tasks for asset in outlets_of(task)}
     assert (started_by, told) == CYCLE[dag_id]
 
@@ -131,7 +141,7 @@ def test_only_a_last_task_tells_the_next_dag(dags):
     assert {
         f"{dag_id}.{task.task_id}" for dag_id, task in telling if task.downstream_task_ids - {"fail_the_run"}
     } == set()
-    assert len(telling) == 4 + len(CAMPAIGN_DAGS)
+    assert len(telling) == 5 + len(CAMPAIGN_DAGS)
 
 
 def test_an_empty_schedule_means_only_when_triggered(monkeypatch):
@@ -159,6 +169,32 @@ def test_when_the_tick_between_two_days_runs(monkeypatch, environment, schedule)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert ListeningSettings().schedule == schedule
+
+
+@pytest.mark.parametrize(
+    ("environment", "schedule"),
+    [
+        ({}, "15 * * * *"),
+        ({"REKINDLE_REFRESH_SCHEDULE": "*/30 * * * *"}, "*/30 * * * *"),
+        ({"REKINDLE_REFRESH_SCHEDULE": ""}, None),
+        # a demonstration steps its clock: nothing there runs by itself, and no day gets slower
+        ({"REKINDLE_CLOCK_FILE": "/somewhere/clock"}, None),
+        ({"REKINDLE_CLOCK_FILE": "/somewhere/clock", "REKINDLE_REFRESH_SCHEDULE": "0 * * * *"}, "0 * * * *"),
+    ],
+)
+def test_when_carts_are_looked_at_again(monkeypatch, environment, schedule):
+    for name in ("REKINDLE_REFRESH_SCHEDULE", "REKINDLE_CLOCK_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(dag_defaults, "settings", Settings)
+    assert dag_defaults.hourly_dag(Tag.STOPS_SENDING)["schedule"] == schedule
+
+
+def test_the_hourly_models_are_those_that_dbt_calls_hourly():
+    models = yaml.safe_load((ROOT / "dbt_project/models/library/_library__models.yml").read_text())["models"]
+    tagged = {model["name"] for model in models if "hourly" in model.get("config", {}).get("tags", [])}
+    assert tagged == HOURLY_MODELS | {"int_last_refresh"}
 
 
 @pytest.mark.parametrize(
@@ -270,6 +306,8 @@ def test_settling_runs_whatever_became_of_the_batches(dags):
     rules = {task.task_id: task.trigger_rule.value for task in dags[CAMPAIGN_DAG].tasks}
     assert rules.pop("settle_run") == "all_done"
     assert rules.pop("fail_the_run") == "one_failed"
+    # the approval is skipped when nobody has to be asked; what refuses the run or makes it dry skips both before it
+    assert rules.pop("plan_emails") == "none_failed_min_one_success"
     assert set(rules.values()) == {"all_success"}
 
 

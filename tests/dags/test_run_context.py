@@ -16,7 +16,7 @@ from rekindle.clock import SteppedClock
 from rekindle.errors import RekindleError
 from rekindle.run import Run
 from rekindle_airflow.assets import JOURNEYS, RAW, SCORES
-from rekindle_airflow.run_context import announce, current_run, run_of
+from rekindle_airflow.run_context import announce, current_run, has_a_day, is_between_days, run_of
 
 MONDAY = datetime(2026, 3, 2, 18, tzinfo=UTC)
 STARTED = datetime(2026, 3, 9, 7, 30, tzinfo=UTC)
@@ -114,6 +114,42 @@ def test_what_is_announced_is_what_the_next_dag_reads():
     assert accessors[Asset("somebody_elses")].extra == {}
     triggered = context_of(events={SCORES: [event(accessors[SCORES].extra)]})
     assert run_of(triggered).as_of == MONDAY
+
+
+DAY = {"as_of": "2026-03-02T20:00:00+00:00"}
+LOOK_BEFORE = {"as_of": "2026-03-02T19:15:00+00:00", "between_days": True}
+LOOK_AFTER = {"as_of": "2026-03-02T20:15:00+00:00", "between_days": True}
+
+
+@pytest.mark.parametrize(
+    ("extras", "between_days", "day"),
+    [
+        ([LOOK_BEFORE], True, False),
+        ([LOOK_BEFORE, LOOK_AFTER], True, False),
+        ([DAY], False, True),
+        # both waited: the tick is what the newest of them is, and the day must be measured all the same
+        ([LOOK_BEFORE, DAY], False, True),
+        ([DAY, LOOK_AFTER], True, True),
+        ([{}], False, True),
+        ([None, LOOK_BEFORE], True, True),
+        ([], False, True),
+    ],
+)
+def test_a_look_between_two_days_is_no_day(extras, between_days, day):
+    context = context_of(events={SCORES: [event(extra) for extra in extras]})
+    assert (is_between_days(context), has_a_day(context)) == (between_days, day)
+
+
+def test_a_run_whose_trigger_says_the_instant_is_a_day():
+    context = context_of({"as_of": "2026-03-02T18:00:00Z"}, {SCORES: [event(LOOK_AFTER)]})
+    assert (is_between_days(context), has_a_day(context)) == (False, True)
+
+
+def test_that_it_is_no_day_travels_on():
+    accessors = OutletEventAccessors()
+    run = Run(as_of=MONDAY, run_id="asset__1", recorded_at=STARTED)
+    announce({"task": SimpleNamespace(outlets=[JOURNEYS]), "outlet_events": accessors}, run, between_days=True)
+    assert is_between_days(context_of(events={JOURNEYS: [event(accessors[JOURNEYS].extra)]}))
 
 
 def test_a_task_without_outlets_announces_nothing():

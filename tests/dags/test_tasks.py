@@ -83,6 +83,7 @@ def test_ingest_of_nothing_counts_nothing_and_tells_the_next_dag(installation, i
         "events": 0,
         "support_tickets": 0,
         "product_feedback": 0,
+        "external_messages": 0,
         "rejects": 0,
     }
     counts, told = in_run(ingest.load_landing_files, takes_context=True)
@@ -171,11 +172,12 @@ def test_under_a_stepped_clock_no_task_talks_to_a_real_provider(
         in_run(body, *arguments, takes_context=takes_context)
 
 
-def build(in_run, **options):
+def build(in_run, *, of=None, **options):
     """Execute the operator up to dbt itself, which has tests of its own; what dbt would have been given, what was
     told.
     """
-    operator = BuildModelsOperator(task_id="build_scores", selector="tag:daily_score", env={"KEPT": "yes"})
+    words = {"selector": "tag:daily_score"} | (of or {})
+    operator = BuildModelsOperator(task_id="build_scores", env={"KEPT": "yes"}, **words)
     given = {}
 
     def run_dbt(self, context, **_):
@@ -206,6 +208,42 @@ def test_models_do_not_go_back_to_an_older_day(installation, in_run):
     with pytest.raises(AirflowSkipException, match="the warehouse stands at 2026-03-02 18:00"):
         build(in_run, as_of=TODAY - timedelta(days=1))
     assert build(in_run)[1]["env"]["REKINDLE_AS_OF"] == "2026-03-02T18:00:00+00:00"
+
+
+def test_a_look_between_two_days_is_recorded_says_so_and_goes_not_back(installation, in_run):
+    look = {"selector": "tag:hourly", "between_days": True}
+    finish("ingest", TODAY)
+    assert build(in_run, of=look, as_of=TODAY + timedelta(hours=3))[2] == {
+        "as_of": "2026-03-02T21:00:00+00:00",
+        "between_days": True,
+    }
+    for hours, stands_at in ((-1, "2026-03-02 18:00"), (2, "2026-03-02 21:00")):
+        with pytest.raises(AirflowSkipException, match=f"the warehouse stands at {stands_at}"):
+            build(in_run, of=look, as_of=TODAY + timedelta(hours=hours))
+    # it is no day: the day may still be scored, and the same look may be repeated
+    assert build(in_run, as_of=TODAY)[2] == {"as_of": "2026-03-02T18:00:00+00:00"}
+    assert build(in_run, of=look, as_of=TODAY + timedelta(hours=3))[2]["between_days"] is True
+
+
+@pytest.mark.parametrize(
+    ("extras", "built"),
+    [([{"between_days": True}], False), ([{"between_days": True}, {}], True), ([{}], True), ([], True)],
+)
+def test_marts_are_built_for_days_only(installation, extras, built):
+    operator = BuildModelsOperator(task_id="build_marts", selector="tag:measure", only_days=True)
+    events = [SimpleNamespace(extra={"as_of": TODAY.isoformat()} | extra) for extra in extras]
+    context = {
+        "dag_run": SimpleNamespace(conf={}, run_id="asset__1", run_after=TODAY),
+        "triggering_asset_events": {"rekindle_journeys": events},
+        "task": SimpleNamespace(outlets=[]),
+    }
+    with patch.object(DbtBuildLocalOperator, "execute") as dbt:
+        if built:
+            operator.execute(context)
+        else:
+            with pytest.raises(AirflowSkipException, match="between two days"):
+                operator.execute(context)
+    assert dbt.called is built
 
 
 def test_a_model_that_fails_tells_nobody(installation, in_run):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,10 +25,18 @@ MIGRATIONS = Path(__file__).parents[2] / "sql" / "migrations"
 #: One process for a list of dbt invocations: starting dbt costs more than running this project.
 RUNNER = """
 import json, os, sys
+import duckdb
 from dbt.cli.main import dbtRunner
 
 outcomes = []
 for as_of, arguments in json.load(sys.stdin):
+    if arguments[0] == "sql":
+        with duckdb.connect(os.environ["REKINDLE_WAREHOUSE_PATH"]) as connection:
+            connection.execute(arguments[1])
+        continue
+    if arguments[0] == "set":
+        os.environ[arguments[1]] = arguments[2]
+        continue
     os.environ["REKINDLE_AS_OF"] = as_of or ""
     outcome = dbtRunner().invoke([*arguments, "--quiet"])
     results = getattr(outcome.result, "results", None) or []
@@ -38,6 +47,37 @@ for as_of, arguments in json.load(sys.stdin):
     })
 print("OUTCOMES " + json.dumps(outcomes))
 """
+
+#: Imports dbt once (1.6 s of processor time) and forks for each program it is given: what one leaves
+#: behind in memory or in the environment, no other one sees.
+SERVER = """
+import io, json, os, sys
+
+import dbt.adapters.duckdb
+import dbt.task.build
+import dbt.task.list
+from dbt.cli.main import dbtRunner
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        said = os.open(asked["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        os.environ.clear()
+        os.environ.update(asked["environment"])
+        sys.stdin = io.StringIO(asked["given"])
+        try:
+            exec(asked["program"], {})
+        except BaseException as error:
+            print(repr(error))
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+    print("done", flush=True)
+"""
+PATIENCE = 240  # seconds for one program
 
 DAILY_SCORE = ("build", "--selector", "daily_score")
 MEASURE = ("build", "--selector", "measure")
@@ -60,14 +100,41 @@ class BuildOutcome:
         return self.named("error", "fail", "skipped", "runtime error")
 
 
+class DbtServer:
+    """The process that has dbt imported."""
+
+    def __init__(self, folder: Path) -> None:
+        self._said = folder / "said.txt"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, program: str, given: str, environment: dict[str, str]) -> str:
+        """What the program printed, who finds `given` on its standard input."""
+        asked = {"program": program, "given": given, "environment": environment, "said": str(self._said)}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        readable, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        said = self._said.read_text() if self._said.exists() else "nothing"
+        assert readable and self._process.stdout.readline() == "done\n", said
+        return said
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
 @dataclass
 class SmallWarehouse:
     """One DuckDB file with the migrations applied, and dbt pointed at it."""
 
     path: Path
     dbt_target: Path
+    dbt: DbtServer
     environment: dict[str, str] = field(default_factory=dict)
     loaded_at: datetime = datetime(2027, 1, 1)
+    printed: str = ""
 
     def execute(self, statement: str, *parameters: Any) -> None:
         with duckdb.connect(str(self.path)) as connection:
@@ -116,11 +183,14 @@ class SmallWarehouse:
         )
 
     def run(self, *invocations: tuple[datetime | None, Sequence[str]]) -> list[BuildOutcome]:
-        """Run dbt in a process of its own, once per (as_of, arguments)."""
-        finished = subprocess.run(
-            [sys.executable, "-c", RUNNER],
-            input=json.dumps([[as_of and as_of.isoformat(), list(arguments)] for as_of, arguments in invocations]),
-            env={
+        """Run dbt in a process of its own, once per (as_of, arguments).
+
+        Between the runs ("sql", statement) changes the warehouse and ("set", name, value) the environment.
+        """
+        said = self.dbt.run(
+            RUNNER,
+            json.dumps([[as_of and as_of.isoformat(), list(arguments)] for as_of, arguments in invocations]),
+            {
                 **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
                 "REKINDLE_WAREHOUSE_PATH": str(self.path),
                 "DBT_PROJECT_DIR": str(PROJECT),
@@ -131,12 +201,10 @@ class SmallWarehouse:
                 "DBT_WRITE_JSON": "false",
                 **self.environment,
             },
-            capture_output=True,
-            text=True,
-            timeout=240,
         )
-        marked = [line for line in finished.stdout.splitlines() if line.startswith("OUTCOMES ")]
-        assert marked, finished.stdout + finished.stderr
+        self.printed = said
+        marked = [line for line in said.splitlines() if line.startswith("OUTCOMES ")]
+        assert marked, said
         return [BuildOutcome(**outcome) for outcome in json.loads(marked[0].removeprefix("OUTCOMES "))]
 
     def build(self, *invocations: tuple[datetime | None, Sequence[str]]) -> list[BuildOutcome]:
@@ -153,12 +221,19 @@ def dbt_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("dbt_target")
 
 
+@pytest.fixture(scope="session")
+def dbt_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DbtServer]:
+    server = DbtServer(tmp_path_factory.mktemp("dbt_server"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def new_warehouse(tmp_path: Path, dbt_target: Path) -> Callable[..., SmallWarehouse]:
+def new_warehouse(tmp_path: Path, dbt_target: Path, dbt_server: DbtServer) -> Callable[..., SmallWarehouse]:
     """Makes warehouses with only the migrations applied; keyword arguments become environment variables of dbt."""
 
     def make(name: str = "warehouse", **environment: str) -> SmallWarehouse:
-        warehouse = SmallWarehouse(tmp_path / f"{name}.duckdb", dbt_target, environment)
+        warehouse = SmallWarehouse(tmp_path / f"{name}.duckdb", dbt_target, dbt_server, environment)
         with duckdb.connect(str(warehouse.path)) as connection:
             for migration in sorted(MIGRATIONS.glob("*.sql")):
                 template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+
+import yaml
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
 
 #: What the DAGs read. A change here is a change of the contract with them.
 ACTIVATION_COLUMNS = {
@@ -71,6 +76,20 @@ def test_builds_on_a_warehouse_with_only_the_migrations_applied_and_every_unit_t
             " where table_schema = 'rekindle_activation' and table_name = ? order by ordinal_position",
             model,
         ) == list(columns.items()), model
+    # and every column of everything that dbt makes is described
+    described = {
+        (relation["name"], column["name"])
+        for path in (*PROJECT.glob("models/**/*.yml"), *PROJECT.glob("seeds/*.yml"))
+        for kind in ("models", "seeds")
+        for relation in yaml.safe_load(path.read_text()).get(kind, [])
+        for column in relation["columns"]
+        if column.get("description")
+    }
+    made = warehouse.rows(
+        "select table_name, column_name from information_schema.columns where table_schema in ('rekindle_staging',"
+        " 'rekindle_intermediate', 'rekindle_marts', 'rekindle_activation', 'rekindle_seeds')"
+    )
+    assert len(made) > 500 and set(made) <= described, set(made) - described
 
 
 def test_activation_columns_are_the_contract_and_views_are_current_without_another_run(warehouse, day, daily_score):

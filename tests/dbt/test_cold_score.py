@@ -93,8 +93,8 @@ def test_the_first_run_dates_crossings_as_daily_runs_would_have(
 def test_two_thresholds_a_replayed_day_and_a_second_crossing(warehouse, day, daily_score, daily_score_without_tests):
     # Given four leads on the verge
     for lead in ("comes_back", "clicks", "stays", "late_mover"):
-        warehouse.see((lead, "purchase", day(0) - timedelta(days=84, hours=1)))
-    warehouse.see(("clicks", "project_created", day(0) - timedelta(days=84)))
+        warehouse.see((lead, "purchase", day(0) - timedelta(days=85, hours=1)))
+    warehouse.see(("clicks", "project_created", day(0) - timedelta(days=85)))
     warehouse.build((day(-3), daily_score))
     assert warehouse.rows(COHORT) == []
 

@@ -69,3 +69,29 @@ def test_a_day_that_brings_nothing_reads_nothing_and_other_kinds_read_everything
     warehouse.environment["REKINDLE_KEY_ACTION_EVENTS"] = "login"
     warehouse.build((day(1), SUM_UP))
     assert day_of("ann", -50) == [(1, day(-50))]
+
+
+def test_a_history_that_is_continued_is_what_all_its_days_come_to(warehouse, day):
+    sum_up = (*SUM_UP, "int_lead_history")
+    known = (
+        "select * exclude (known_as_of, last_loaded_at) from rekindle_intermediate.int_lead_history order by lead_id"
+    )
+    # Given who comes daily, every second, every fifth and every eleventh day, and twice a year
+    paces = {"daily": 1, "often": 2, "weekly": 5, "seldom": 11, "gone": 180}
+    for lead, pace in paces.items():
+        warehouse.see(
+            *((lead, "purchase" if number % 3 else "login", day(-number)) for number in range(1, 400, pace)),
+        )
+    warehouse.build((day(0), sum_up))
+    # When days go by, one of them is computed in two halves, and one is missed
+    for number, built in ((0, True), (1, True), (2, False), (3, True)):
+        for lead, pace in paces.items():
+            if number % pace == 0:
+                warehouse.see((lead, "purchase", day(number)), (lead, "purchase", day(number) + timedelta(hours=2)))
+        if built:
+            warehouse.build((day(number) + timedelta(hours=1), sum_up), (day(number + 1), sum_up))
+    # Then every count is what it is when everybody is computed anew
+    continued = warehouse.rows(known)
+    warehouse.build((day(4), [*sum_up, "--full-refresh"]))
+    assert warehouse.rows(known) == continued
+    assert len(continued) == len(paces)

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 MAPPINGS = Path(__file__).parents[2] / "dbt_project" / "mappings"
-SELECTED = ("run", "--select", "base_app__event_arrivals", "stg_app__leads")
+SELECTED = ("run", "--select", "base_app__event_arrivals", "base_app__lead_arrivals", "stg_app__leads")
 EVENTS = (
     "select lead_id, event_type, event_kind, occurred_at, loaded_at, event_id "
     "from rekindle_staging.base_app__event_arrivals order by occurred_at"

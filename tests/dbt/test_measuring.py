@@ -23,20 +23,28 @@ class Story:
     entered_at: datetime
     exit_reason: str | None
     life_sign_after: timedelta | None
+    window: int | None  # days; none is written in entries from before there was one
 
     @property
     def lead(self) -> str:
         return f"lead-of-{self.entry_id}"
 
-    def came_back(self, as_of: datetime) -> bool:
+    @property
+    def days(self) -> int:
+        return self.window or 30
+
+    def is_over(self, as_of: datetime) -> bool:
+        return self.has_matured(as_of, self.days)
+
+    def came_back(self, as_of: datetime, days: int = 30) -> bool:
         return (
             self.life_sign_after is not None
-            and timedelta(0) < self.life_sign_after <= timedelta(days=30)
+            and timedelta(0) < self.life_sign_after <= timedelta(days=days)
             and self.entered_at + self.life_sign_after < as_of
         )
 
-    def has_matured(self, as_of: datetime) -> bool:
-        return self.entered_at + timedelta(days=30) <= as_of
+    def has_matured(self, as_of: datetime, days: int = 30) -> bool:
+        return self.entered_at + timedelta(days=days) <= as_of
 
 
 @pytest.fixture
@@ -59,6 +67,7 @@ def stories(day) -> list[Story]:
                 entered_at=day(chance.randrange(90)),
                 exit_reason=chance.choice(EXITS),
                 life_sign_after=after,
+                window=chance.choice([14, 45, None]),
             )
         )
     return made
@@ -79,6 +88,7 @@ def told(warehouse, stories):
                 "cohort_date": story.entered_at.date(),
                 "entered_at": story.entered_at,
                 "cold_score": 70.0,
+                "attribution_window_days": story.window,
             }
         )
         transitions.append(
@@ -175,6 +185,18 @@ def test_counts_rates_and_interval_are_those_of_a_count_by_hand(told, stories, d
         for arm in ("treatment", "holdout")
     }
     assert all(hits > 0 for hits, _ in compared.values())
+    in_window = [
+        (
+            sum(story.came_back(as_of, story.days) for story in entered if story.arm == arm and story.is_over(as_of)),
+            sum(story.is_over(as_of) for story in entered if story.arm == arm),
+        )
+        for arm in ("treatment", "holdout")
+    ]
+    assert in_window != list(compared.values())
+    assert told.rows(
+        "select treatment_reactivated_in_window, treatment_matured_in_window, holdout_reactivated_in_window, "
+        "holdout_matured_in_window, attribution_window_days from rekindle_marts.reactivation_by_campaign"
+    ) == [(*in_window[0], *in_window[1], 45)]
     [row] = told.rows(
         "select entered, active, exited, treatment_reactivated_30d, treatment_matured_30d, holdout_reactivated_30d, "
         "holdout_matured_30d, treatment_entered, holdout_entered, has_made_up_leads "
@@ -195,16 +217,17 @@ def test_counts_rates_and_interval_are_those_of_a_count_by_hand(told, stories, d
     assert told.rows(f"select {columns}, exited_superseded from rekindle_marts.reactivation_by_campaign") == [
         (*exits.values(), 0)
     ]
-    # And the interval is Newcombe's
-    [(lift, low, high)] = told.rows(
-        "select lift, lift_ci_low, lift_ci_high from rekindle_marts.reactivation_by_campaign"
-    )
-    (treatment_hits, treatment_size), (holdout_hits, holdout_size) = compared["treatment"], compared["holdout"]
-    assert lift == pytest.approx(treatment_hits / treatment_size - holdout_hits / holdout_size)
-    assert (low, high) == pytest.approx(
-        confint_proportions_2indep(treatment_hits, treatment_size, holdout_hits, holdout_size, method="newcomb"),
-        abs=1e-12,
-    )
+    # And the intervals are Newcombe's
+    for name, arms in (("lift_in_window", in_window), ("lift", compared.values())):
+        [(lift, low, high)] = told.rows(
+            f"select {name}, {name}_ci_low, {name}_ci_high from rekindle_marts.reactivation_by_campaign"
+        )
+        (treatment_hits, treatment_size), (holdout_hits, holdout_size) = arms
+        assert lift == pytest.approx(treatment_hits / treatment_size - holdout_hits / holdout_size)
+        assert (low, high) == pytest.approx(
+            confint_proportions_2indep(treatment_hits, treatment_size, holdout_hits, holdout_size, method="newcomb"),
+            abs=1e-12,
+        )
     # And the days add up to the campaign
     assert told.rows(
         "select sum(entered), sum(exited), sum(treatment_matured_30d), sum(holdout_reactivated_30d) "
@@ -223,7 +246,7 @@ def test_counts_rates_and_interval_are_those_of_a_count_by_hand(told, stories, d
         )
     ]
 
-    # And every return within 30 days of a message is told with that message, current without another run
+    # And every return within the window after a message is told with that message, current without another run
     [(events, entries, first_ones)] = told.rows(
         "select count(*), count(distinct entry_id), sum(case when is_first_of_entry then 1 else 0 end) "
         "from rekindle_activation.sync_reactivation_events"
@@ -233,7 +256,7 @@ def test_counts_rates_and_interval_are_those_of_a_count_by_hand(told, stories, d
         for story in stories
         if story.arm == "treatment"
         and story.life_sign_after is not None
-        and timedelta(0) < story.life_sign_after <= timedelta(days=30)
+        and timedelta(0) < story.life_sign_after <= timedelta(days=story.days)
     ]
     assert (events, entries, first_ones) == (len(returned), len(returned), len(returned))
 

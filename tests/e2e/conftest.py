@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -36,13 +37,19 @@ class Demonstration:
 
     home: Path
     user_home: Path
+    project: Path = ROOT
     output: str = ""
     errors: str = ""
     returncode: int = -1
 
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "REKINDLE"))}
-        return inherited | {"PYTHONPATH": str(ROOT / "include"), "HOME": str(self.user_home), "COLUMNS": "220"}
+        return inherited | {
+            "PYTHONPATH": str(ROOT / "include"),
+            "REKINDLE_PROJECT_ROOT": str(self.project),
+            "HOME": str(self.user_home),
+            "COLUMNS": "220",
+        }
 
     def rekindle(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the `rekindle` command to its end."""
@@ -130,19 +137,41 @@ class Demonstration:
 
 
 @pytest.fixture(scope="module")
-def new_demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Demonstration]]:
+def new_demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Demonstration]]:
     """Makes demonstrations and sees to it that none outlives the tests."""
     made: list[Demonstration] = []
 
-    def make() -> Demonstration:
+    def make(project: Path = ROOT) -> Demonstration:
         folder = tmp_path_factory.mktemp("demonstration")
         (folder / "user").mkdir()
-        made.append(Demonstration(folder / "home", folder / "user"))
+        made.append(Demonstration(folder / "home", folder / "user", project))
         return made[-1]
 
     yield make
     for each in made:
         each.down()
+
+
+@pytest.fixture(scope="module")
+def project_that_asks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This repository with one campaign more, `asks_first`: the cold leads again, with a limit that all are above."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "include").mkdir()
+    for path in [ROOT / name for name in ("dags", "plugins", "sql", "dbt_project")]:
+        (project / path.name).symlink_to(path)
+    for path in (ROOT / "include").iterdir():
+        (project / "include" / path.name).symlink_to(path)
+    for folder in (project / "include" / "campaigns", project / "include" / "templates"):
+        folder.unlink()
+        shutil.copytree(ROOT / "include" / folder.name, folder)
+    campaigns, templates = project / "include" / "campaigns", project / "include" / "templates"
+    text = (campaigns / "cold_lead_reengagement.yaml").read_text()
+    assert "\npriority: 50\n" in text
+    (campaigns / "asks_first.yaml").write_text(
+        text.replace("\npriority: 50\n", "\npriority: 51\n\napproval: {above_messages: 0}\n")
+    )
+    shutil.copytree(templates / "cold_lead_reengagement", templates / "asks_first")
+    return project
 
 
 @pytest.fixture(scope="session")
@@ -187,6 +216,32 @@ def await_run() -> Callable[[AirflowApi, str, str], dict[str, str]]:
         return {"run": state, **{task["task_id"]: task["state"] for task in tasks}}
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def await_question() -> Callable[[AirflowApi, str, str], dict[str, Any]]:
+    """Waits until a run waits for a person; what the person is asked."""
+
+    def wait(airflow: AirflowApi, dag_id: str, run_id: str) -> dict[str, Any]:
+        task = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve_run"
+        deadline = time.monotonic() + 300
+        while (state := airflow._get(task)["state"]) != "awaiting_input":
+            assert time.monotonic() < deadline and state not in ("failed", "success"), f"{dag_id} {run_id}: {state}"
+            time.sleep(0.3)
+        return airflow._get(f"{task}/-1/hitlDetails")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def answer() -> Callable[[AirflowApi, str, str, str], None]:
+    """Answers a run that waits, as the button in Airflow's page does."""
+
+    def give(airflow: AirflowApi, dag_id: str, run_id: str, option: str) -> None:
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/approve_run/-1/hitlDetails"
+        airflow._client.patch(path, json={"chosen_options": [option], "params_input": {}}).raise_for_status()
+
+    return give
 
 
 @pytest.fixture(scope="session")

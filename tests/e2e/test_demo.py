@@ -19,6 +19,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1_200)]
 
 CROSS_VALIDATED = Path(__file__).parents[2].parent / "shared" / "data" / "cross_validated_events.parquet"
 CAMPAIGN_DAG = "campaign__cold_lead_reengagement"
+#: Born paused like every campaign: the demonstration leaves it alone.
+ASKING_DAG = "campaign__asks_first"
+#: Whom a run of it may write to: in treatment, due, and not another campaign's today.
+DUE = """
+    select count(*) from rekindle_state.journey_state as journeys
+    where campaign_id = 'asks_first' and stage = 'probe' and exit_reason is null and arm = 'treatment'
+    and entry_id not in (select entry_id from rekindle_state.lost_turns)
+"""
 CYCLE = ["ingest", "score", "reconcile", "measure", CAMPAIGN_DAG]
 LOG_ENDS = date(1997, 6, 16)
 AREAS = ("212", "213", "312", "305", "415", "602", "713", "206", "303", "404", "617", "702")
@@ -79,9 +87,9 @@ def given(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lived(new_demonstration, given):
+def lived(new_demonstration, given, project_that_asks):
     """The demonstration of those files, four days and a week later, still running."""
-    demonstration = new_demonstration()
+    demonstration = new_demonstration(project_that_asks)
     folder = given["folder"]
     demonstration.run(
         *("--events", str(folder / "events.csv"), "--leads", str(folder / "leads.csv")),
@@ -250,6 +258,110 @@ def test_an_older_day_is_skipped_and_changes_nothing(lived, differing_rows, awai
     assert lived.check().returncode == 0
 
 
+# A second campaign, which is told of no day, writes to whom the first one let be. Its limit is nobody.
+
+
+def test_a_run_that_a_person_starts_is_a_rehearsal(lived, differing_rows, await_run, quiet_since):
+    before, since = lived.rows(), datetime.now(UTC)
+    with lived.airflow() as airflow:
+        told = airflow._get(f"/api/v2/dags/{ASKING_DAG}/details")
+        assert (told["is_paused"], told["params"]["dry_run"]["value"]) == (True, True)
+        airflow.unpause(ASKING_DAG)
+        # Given a run that nobody told not to be dry
+        run_id = airflow.trigger(ASKING_DAG, instants(lived)[-1])
+        states = await_run(airflow, ASKING_DAG, run_id)
+        assert states.pop("run") == "success"
+        assert set(states.values()) == {"skipped"}
+        assert set(quiet_since(airflow, since)) == {ASKING_DAG}
+        path = f"/api/v2/dags/{ASKING_DAG}/dagRuns/{run_id}/taskInstances/freeze_cohort/logs/1"
+        log = airflow._client.get(path, headers={"Accept": "application/json"}).text
+    # Then its log tells what it would do, and no row of no table differs
+    assert "DRY RUN: nothing was changed" in log
+    assert re.search(r"At most \*\*[1-9]\d*\*\* messages: probe", log)
+    assert differing_rows(before, lived.rows()) == {}
+
+
+def test_a_run_above_its_limit_waits_for_a_person_and_a_no_sends_nothing(
+    lived, differing_rows, await_run, await_question, answer, quiet_since
+):
+    since = datetime.now(UTC)
+    with lived.airflow() as airflow:
+        run_id = airflow.trigger(ASKING_DAG, instants(lived)[-1], dry_run=False)
+        question = await_question(airflow, ASKING_DAG, run_id)
+        # the report is in the question, with ids and without addresses
+        assert question["subject"] == "May asks_first write to so many people?"
+        assert question["options"] == ["Approve", "Reject"]
+        ((due,),) = lived.query(DUE)
+        assert due > 0
+        for words in (f"- {due} messages, above 0", f"At most **{due}** messages: probe {due}.", "rekindle explain"):
+            assert words in question["body"]
+        assert "@" not in question["body"]
+        # waiting takes no slot from the others
+        (pool,) = [pool for pool in airflow._get("/api/v2/pools")["pools"] if pool["name"] == "rekindle_warehouse"]
+        assert pool["open_slots"] == 1
+        before = lived.rows()
+        # When a person says no
+        answer(airflow, ASKING_DAG, run_id, "Reject")
+        states = await_run(airflow, ASKING_DAG, run_id)
+        quiet_since(airflow, since)  # `measure` follows, and holds the file
+    # Then what follows is skipped, and nobody was moved or written to
+    assert {task for task, state in states.items() if state == "success"} == {
+        *("run", "freeze_cohort", "advance_journeys", "approve_run", "settle_run")
+    }
+    assert set(states.values()) == {"success", "skipped"}
+    state_tables = [
+        table for table in differing_rows(before, lived.rows()) if table.startswith(("rekindle_state", "rekindle_raw"))
+    ]
+    assert state_tables == ["rekindle_state.approvals", "rekindle_state.decisions"]
+    assert lived.query("select answer, answered_by from rekindle_state.approvals") == [("Reject", "admin")]
+    assert lived.query(
+        "select reason, detail, count(*) from rekindle_state.decisions where reason = 'not_approved' group by all"
+    ) == [("not_approved", "admin", due)]
+
+
+def test_a_yes_holds_only_until_somebody_stops_everything(
+    lived, await_run, await_question, answer, newest_run, quiet_since
+):
+    since = datetime.now(UTC)
+    warehouse = {"REKINDLE_WAREHOUSE_PATH": str(lived.warehouse)}
+    sent = "select status, count(*) from rekindle_state.messages where campaign_id = 'asks_first' group by 1"
+    with lived.airflow() as airflow:
+        # Given the same run again, which asks again, and a stop while it waits
+        run_id = newest_run(airflow, ASKING_DAG)
+        airflow.clear(ASKING_DAG, run_id)
+        await_question(airflow, ASKING_DAG, run_id)
+        stopped = lived.rekindle("stop", "everything", "--reason", "wrong price", **warehouse)
+        assert stopped.returncode == 0, stopped.stderr
+        # When it is approved
+        answer(airflow, ASKING_DAG, run_id, "Approve")
+        assert await_run(airflow, ASKING_DAG, run_id)["run"] == "success"
+        quiet_since(airflow, since)
+        # Then nothing left
+        assert [row for row in lived.query(sent) if row[0] not in ("planned", "withheld")] == []
+        # And when everything may go on, what was approved is sent
+        ((due,),) = lived.query(DUE)
+        assert lived.rekindle("resume", "everything", **warehouse).returncode == 0
+        airflow._client.post(
+            f"/api/v2/dags/{ASKING_DAG}/clearTaskInstances",
+            json={
+                **{"dag_run_id": run_id, "task_ids": ["plan_emails"], "include_downstream": True},
+                **{"only_failed": False, "dry_run": False},
+            },
+        ).raise_for_status()
+        states = await_run(airflow, ASKING_DAG, run_id)
+        quiet_since(airflow, since)
+    assert (states["run"], states["send_emails"]) == ("success", "success")
+    # some of those who were due have no consent or address; planning said so
+    statuses = dict(lived.query(sent))
+    assert 0 < statuses.pop("accepted") <= due
+    assert set(statuses) <= {"withheld"}
+    assert lived.query("select answer, answered_by from rekindle_state.approvals order by answer") == [
+        *(("Approve", "admin"), ("Reject", "admin"))
+    ]
+    checked = lived.check()
+    assert checked.returncode == 0, checked.stdout
+
+
 def test_down_leaves_no_process_and_no_port(lived, is_listening):
     processes = lived.processes()
     assert len(processes) > 5  # receiver, sandbox, and Airflow's own four
@@ -322,8 +434,8 @@ def test_when_nobody_reacts_no_effect_is_found(new_demonstration):
     assert ["cross_validated_events.parquet", "events", "209,463", "209,463", "0", "0"] in tables["Files taken in"]
     # treated and held out came back alike
     ((treated, held_out, lift, low, high),) = demonstration.query(
-        "select treatment_matured_30d, holdout_matured_30d, lift, lift_ci_low, lift_ci_high"
-        " from rekindle_marts.reactivation_by_campaign"
+        "select treatment_matured_in_window, holdout_matured_in_window, lift_in_window, lift_in_window_ci_low,"
+        " lift_in_window_ci_high from rekindle_marts.reactivation_by_campaign"
     )
     assert treated > 100 and held_out > 10
     assert low <= 0 <= high and low <= lift <= high

@@ -8,7 +8,7 @@ import pytest
 
 from rekindle.history import read_history
 from rekindle.journey import advance_journeys, freeze_cohort
-from rekindle.planning import campaigns_of_tick, take_turns
+from rekindle.planning import campaigns_of_lately, take_turns
 from rekindle.stops import set_stop
 from rekindle.vocabulary import StopMode, StopScope
 
@@ -171,17 +171,16 @@ def test_the_tick_can_be_run_again_and_changes_nothing(world):
     assert world.fingerprint() == before
 
 
-def test_who_takes_part_is_who_lately_did_or_has_a_run_now(world):
-    known = ["lately", "long_ago", "now", "paused"]
+def test_without_airflow_who_takes_part_is_who_lately_did(world):
+    known = ["lately", "long_ago", "never"]
     world.insert(
         "rekindle_state.campaign_turns",
         *(
             {"campaign_id": name, "as_of": world.at(day), "priority": 1, "run_id": "r"}
-            for name, day in (("lately", -1), ("long_ago", -3), ("now", -30))
+            for name, day in (("lately", -1), ("long_ago", -3))
         ),
     )
-    found = campaigns_of_tick(world.warehouse, known, world.run(0), lambda name: name == "now")
-    assert found == ["lately", "now"]
+    assert campaigns_of_lately(world.warehouse, known, world.run(0)) == ["lately"]
 
 
 # --- who enters

@@ -315,3 +315,37 @@ def test_a_run_of_the_same_instant_under_another_id_enters_nobody_again(world):
     again = Run(as_of=world.at(0), run_id="manual__again", recorded_at=world.at(0.2))
     assert freeze_cohort(world.warehouse, world.campaign, again) == {"entered": 0}
     assert world.broken() == {}
+
+
+def test_an_entry_keeps_the_attribution_window_that_its_campaign_had_on_that_day(world):
+    world.lead(lead_id="ann")
+    short, long = (world.campaign_with(f"days_{days}", attribution_window_days=days) for days in (7, 45))
+    world.freeze(0, short)
+    world.freeze(0, long)
+    # the file is changed: who entered stays with what was promised, and who comes gets the new one
+    world.lead(lead_id="bob", on=1)
+    world.freeze(1, world.campaign_with("days_7", attribution_window_days=14))
+    kept = world.query("select * from rekindle_state.journey_entries")
+    assert {(row["campaign_id"], row["lead_id"]): row["attribution_window_days"] for row in kept} == {
+        ("days_7", "ann"): 7,
+        ("days_45", "ann"): 45,
+        ("days_7", "bob"): 14,
+    }
+
+
+def test_who_enters_by_a_word_keeps_the_window_too(new_world):
+    world = new_world(enter={"keyword": ["JOIN"]}, attribution_window_days=3)
+    lead = world.lead(is_cold=False)
+    world.insert(
+        "rekindle_activation.sync_inbound_signals",
+        {
+            "lead_id": lead.lead_id,
+            "person_id": lead.lead_id,
+            "kind": "keyword",
+            "name": "JOIN",
+            "happened_at": world.at(-0.1),
+            "scored_as_of": world.at(0),
+        },
+    )
+    assert world.freeze(0) == 1
+    assert world.values("select attribution_window_days from rekindle_state.journey_entries") == [3]

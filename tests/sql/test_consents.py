@@ -17,13 +17,14 @@ COLUMNS = {
     "phone": pa.string(),
     "email_consented_at": pa.timestamp("us"),
     "sms_consented_at": pa.timestamp("us"),
+    "email_consent_expires_at": pa.timestamp("us"),
     "is_made_up": pa.bool_(),
     "source_file": pa.string(),
     "source_row": pa.int64(),
 }
 
 
-def hand_over(world, until, leads, consented_at):
+def hand_over(world, until, leads, consented_at, expires_at=None):
     folder = world.folder / "inbox" / "users" / f"until={until:%Y-%m-%dT%H%M%SZ}"
     folder.mkdir(parents=True)
     rows = [
@@ -33,6 +34,7 @@ def hand_over(world, until, leads, consented_at):
             "phone": lead.phone,
             "email_consented_at": consented_at.replace(tzinfo=None),
             "sms_consented_at": None,
+            "email_consent_expires_at": expires_at and expires_at.replace(tzinfo=None),
             "is_made_up": True,
             "source_file": "users.csv",
             "source_row": number,
@@ -107,3 +109,20 @@ def test_each_file_is_in_the_manifest(world, count):
     ingest(world, 0)
     found = world.query("select element_count from rekindle_raw.landing_files where stream = 'inbox/users'")
     assert found == [{"element_count": count}]
+
+
+def test_a_consent_that_runs_out_ends_the_journey_and_a_new_one_lasts(world):
+    lapsing, renewed = world.lead(consents=(), phone=None), world.lead(consents=(), phone=None)
+    hand_over(world, world.at(-2), [lapsing, renewed], world.at(-9), expires_at=world.at(0.5))
+    hand_over(world, world.at(-1), [renewed], world.at(-3), expires_at=world.at(90))
+    ingest(world, -0.1)
+    expiries = "select expires_at from rekindle_state.consents where lead_id = $lead order by occurred_at"
+    assert world.values(expiries, lead=renewed.lead_id) == [world.at(0.5), world.at(90)]
+    # it was good yesterday, and is over on the day the message would be planned
+    for lead in (lapsing, renewed):
+        world.crosses_again(lead, on=1)
+    world.freeze(1)
+    world.advance(1)
+    world.plan(1)
+    assert world.state(lapsing)["exit_reason"] == "consent_expired"
+    assert world.state(renewed)["exit_reason"] is None and len(world.messages(renewed)) == 1

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from rekindle.errors import RefusedError
-from rekindle.preview.day import foresee_day
+from rekindle.preview.day import foresee_day, next_run_at
 from rekindle.preview.day_page import day_page
-from rekindle.vocabulary import Channel
+from rekindle.stops import set_stop
+from rekindle.vocabulary import Channel, StopMode, StopScope
 
 
 @pytest.fixture
@@ -78,9 +79,35 @@ def test_the_page_compares_with_the_cohorts_before_and_prices_the_texts(world, f
     console = Console(file=io.StringIO(), width=160)
     console.print(day_page(world.campaign, foresee(1), 0.5))
     page = console.file.getvalue()
-    assert "2 in all; the cohort of 2026-01-12 had 3, the last 1 had 3.0 on average" in page
+    assert "2 in all; -1 to yesterday's 3; sync_cold_leads is as of" in page
     assert "Segments to bill at most: 4, 2.00 at 0.5 a segment" in page
     assert "person" not in page  # nobody's address
+
+
+def test_it_says_what_is_stopped_and_counts_no_holdout_among_what_leaves(world, foresee):
+    # Given two who wait for their window, one of them held out
+    world.leads([{"time_zone": "Pacific/Honolulu"}] * 2, on=-0.1)
+    world.freeze(-0.1)
+    world.execute(
+        "update rekindle_state.journey_entries set arm = 'holdout' where lead_id = 'lead-00001';"
+        " update rekindle_state.journey_state set arm = 'holdout' where lead_id = 'lead-00001'"
+    )
+    early = foresee(-0.05)
+    assert counted(early.decisions, "decisions", "reason") == {("outside_send_window",): 2}
+    assert [(row["leaves_at"], row["messages"]) for row in early.send_hours] == [(world.at(0), 1)]
+    set_stop(world.warehouse, StopScope.CHANNEL, "sms", StopMode.HOLD, "carrier trouble", "ada", world.clock)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(day_page(world.campaign, foresee(0), None))
+    assert "Stopped: channel sms (hold) by ada: carrier trouble" in console.file.getvalue()
+
+
+def test_the_next_run_acts_as_of_todays_scores_until_they_are_used(world):
+    world.lead()
+    now = world.at(0.1)
+    assert next_run_at(world.warehouse, world.campaign, now) == world.at(0)
+    assert next_run_at(world.warehouse, world.campaign, world.at(1.1)) == world.at(1.1)
+    world.freeze(0)
+    assert next_run_at(world.warehouse, world.campaign, now) == now
 
 
 def test_an_idle_day_says_nothing_of_each(world, foresee):
@@ -88,4 +115,4 @@ def test_an_idle_day_says_nothing_of_each(world, foresee):
     console.print(day_page(world.campaign, foresee(0), None))
     page = console.file.getvalue()
     assert page.count("nothing ") >= 5
-    assert "0 in all; no cohort before it; nobody is cold, or the DAG `score` has not run yet" in page
+    assert "0 in all; no cohort before it; sync_cold_leads is empty, or the DAG `score` has not run yet" in page

@@ -82,5 +82,28 @@ def test_no_address_and_no_number_is_printed(world, history_of_one):
 
 
 def test_an_unknown_lead_is_said_to_be_unknown(world):
-    with pytest.raises(UnknownLeadError, match="there is no lead nobody"):
+    with pytest.raises(UnknownLeadError, match="there is no lead nobody in the warehouse; ids are"):
         read_history(world.warehouse, "nobody")
+
+
+def test_the_nearest_ids_are_named_unless_they_are_addresses(world):
+    world.leads([{}, {"lead_id": "Ann@mail.example"}])
+    with pytest.raises(UnknownLeadError, match=r"no lead LEAD-00001 in the warehouse; nearest: lead-00001; ids"):
+        read_history(world.warehouse, "LEAD-00001")
+    with pytest.raises(UnknownLeadError, match="no lead ann@ in the warehouse; ids"):
+        read_history(world.warehouse, "ann@")
+
+
+def test_who_waits_is_told_once_and_in_words_on_a_narrow_page(world):
+    lead = world.lead(time_zone="Pacific/Honolulu", on=-0.1)
+    world.tick(-0.1)
+    history = read_history(world.warehouse, lead.lead_id)
+    assert [(kind, what) for kind, what in told(history) if "probe" in what and kind != "entered"] == [
+        ("moved", "probe, due 2026-01-12 15:36:00"),
+        ("not sent", "email of step probe, again from 2026-01-12 18:00:00"),
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(history_page(history))
+    page = " ".join(console.file.getvalue().split())
+    assert "outside_send_window: not a decent hour where the lead may be (Pacific/Honolulu)" in page
+    assert "cold score 80.0 (signals not told)" in page and "{" not in page

@@ -110,26 +110,27 @@ def test_without_a_date_or_with_a_past_one_nobody_waits(journey, renewal):
 
 
 @pytest.mark.parametrize(
-    ("zone", "phone", "clock", "waits_hours"),
+    ("known", "clock", "waits_hours", "evidence"),
     [
-        ("America/New_York", None, "15:00", 2),  # it is 13:00 there
-        ("America/New_York", None, "13:00", 0),  # the very minute
-        ("America/New_York", None, "10:00", 21),  # tomorrow
-        ("Pacific/Honolulu", None, "10:00", 2),
-        ("Asia/Kathmandu", None, "00:00", 0.25),  # 23:45 there, three quarters from the hour
-        (None, "+14065550100", "15:00", 4),  # Montana by its number: one zone
-        (None, "+18085550100", "10:00", 2),
-        (None, None, "10:00", 0),  # nobody knows where: not held here, but at the send step
+        ({"time_zone": "America/New_York"}, "15:00", 2, "profile"),  # it is 13:00 there
+        ({"time_zone": "America/New_York"}, "13:00", 0, "profile"),  # the very minute
+        ({"time_zone": "America/New_York"}, "10:00", 21, "profile"),  # tomorrow
+        ({"time_zone": "Pacific/Honolulu"}, "10:00", 2, "profile"),
+        ({"time_zone": "Asia/Kathmandu"}, "00:00", 0.25, "profile"),  # 23:45 there, three quarters from the hour
+        ({"phone": "+14065550100"}, "15:00", 4, "number"),  # Montana by its number: one zone
+        ({"phone": "+18085550100"}, "10:00", 2, "number"),
+        # a state and a postal code say more than a number that moved
+        ({"phone": "+14065550100", "country": "US", "state": "HI"}, "10:00", 2, "state"),
+        ({"phone": "+14065550100", "country": "US", "postal_code": "96801"}, "10:00", 2, "postal_code"),
+        ({"country": "US", "state": "TX"}, "15:00", 4, "state"),  # El Paso is in it too
+        ({}, "10:00", 0, None),  # nobody knows where: not held here, but at the send step
     ],
 )
-def test_a_wait_until_a_time_of_day_ends_then_in_the_strictest_zone(journey, zone, phone, clock, waits_hours):
+def test_a_wait_until_a_time_of_day_ends_then_in_the_strictest_zone(journey, known, clock, waits_hours, evidence):
     world = journey({"id": "until", "wait": {"until_local": clock}}, pause("there"))
-    lead = enter(world, time_zone=zone, phone=phone, country=None)
-    if phone:
-        zones = {"+14065550100": "America/Denver", "+18085550100": "Pacific/Honolulu"}[phone]
-        evidence = {"phone_hash": lead.phone_hash, "time_zones": zones, "determined_at": world.at(0)}
-        world.insert("rekindle_state.number_time_zones", evidence)
+    lead = enter(world, **({"time_zone": None, "phone": None, "country": None} | known))
     world.advance(0)
+    assert world.values("select zone_evidence from rekindle_state.local_waits") == [evidence]
     if waits_hours:
         assert stage(world, lead) == "until"
         world.advance(waits_hours * HOUR - 1 / 86_400)
@@ -594,9 +595,9 @@ def edited(world, *steps, **changes):
 
 
 def test_who_is_in_flight_stays_on_the_version_of_the_day_of_entering(journey):
-    world = journey(
-        {"id": "hello", "email": EMAIL | {"subject": "Old words"}}, pause("listen", "3d"), pause("more", "1d")
-    )
+    hello = {"id": "hello", "email": EMAIL | {"subject": "Old words"}}
+    sender = {"name": "Mara", "reply_to": "mara@shop.example"}
+    world = journey(hello, pause("listen", "3d"), pause("more", "1d"), sender=sender)
     old = enter(world)
     world.tick(0)
     first = world.campaign
@@ -605,7 +606,10 @@ def test_who_is_in_flight_stays_on_the_version_of_the_day_of_entering(journey):
     new = world.lead(on=3)
     world.tick(3)
     assert (stage(world, old), stage(world, new)) == ("more", "new_wait")
-    assert [item.outgoing.subject for item in world.email.sent] == ["Old words", "New words"]
+    assert [(item.outgoing.subject, item.outgoing.reply_to) for item in world.email.sent] == [
+        ("Old words", "mara@shop.example"),
+        ("New words", None),
+    ]
     world.tick(4)
     assert (stage(world, old), stage(world, new)) == ("archived", "new_wait")
     versions = world.values("select journey_version from rekindle_state.journey_state order by lead_id")

@@ -1,15 +1,31 @@
 with
 
-leads as (
-    select * from {{ ref('stg_app__leads') }}
+contacts as (
+    select * from {{ ref('int_lead_contacts') }}
 ),
 
-persons as (
-    select * from {{ ref('int_leads_resolved_to_persons') }}
+arrivals as (
+    select * from {{ ref('base_app__lead_arrivals') }}
 ),
 
-activity as (
-    select * from {{ ref('int_lead_activity_aggregated') }}
+-- one row, also while nobody is known
+last_load as (
+    select coalesce(max(loaded_at), cast('1970-01-01' as {{ dbt.type_timestamp() }})) as loaded_at
+    from contacts
+),
+
+-- Handed over since the last scoring, some for the first time: a corrected address holds from the moment it is loaded.
+newcomers as (
+    select arrivals.*
+    from arrivals
+    cross join last_load
+    where arrivals.loaded_at > last_load.loaded_at
+    qualify row_number() over (
+        partition by arrivals.lead_id
+        order by
+            arrivals.loaded_at desc nulls last, arrivals.source_file desc nulls last,
+            arrivals.source_row desc nulls last
+    ) = 1
 ),
 
 sign_ups as (
@@ -20,38 +36,67 @@ sign_ups as (
             order by opt_ins.received_at desc nulls last, opt_ins.opt_in_id desc nulls last
         ) as newness
     from {{ ref('stg_raw__opt_ins') }} as opt_ins
-    left join leads on lower(opt_ins.address) = leads.email
-    where opt_ins.channel = 'email' and leads.lead_id is null
+    left join contacts on lower(opt_ins.address) = contacts.email
+    left join newcomers on lower(opt_ins.address) = newcomers.email
+    where opt_ins.channel = 'email' and contacts.lead_id is null and newcomers.lead_id is null
 ),
 
-known as (
+unchanged as (
     select
         -- ids
-        leads.lead_id,
-        -- A lead that arrived after the last scoring is its own person until the next one.
-        coalesce(persons.person_id, leads.lead_id) as person_id,
+        contacts.lead_id,
+        contacts.person_id,
 
         -- strings
-        leads.email,
-        leads.phone,
-        {{ sha256_hex('leads.email') }} as email_hash,
-        {{ sha256_hex('lower(leads.phone)') }} as phone_hash,
-        leads.first_name,
-        leads.time_zone,
-        leads.country,
-        leads.state,
-        leads.postal_code,
-        leads.locale,
-        leads.plan,
+        contacts.email,
+        contacts.phone,
+        contacts.email_hash,
+        contacts.phone_hash,
+        contacts.first_name,
+        contacts.time_zone,
+        contacts.country,
+        contacts.state,
+        contacts.postal_code,
+        contacts.locale,
+        contacts.plan,
 
         -- booleans
-        leads.is_made_up,
+        contacts.is_made_up,
 
         -- dates
-        cast(activity.last_key_action_at as date) as last_key_action_on
-    from leads
-    left join persons on leads.lead_id = persons.lead_id
-    left join activity on leads.lead_id = activity.lead_id
+        contacts.last_key_action_on
+    from contacts
+    left join newcomers on contacts.lead_id = newcomers.lead_id
+    where newcomers.lead_id is null
+),
+
+changed as (
+    select
+        -- ids
+        newcomers.lead_id,
+        -- A lead that arrived after the last scoring is its own person until the next one.
+        coalesce(contacts.person_id, newcomers.lead_id) as person_id,
+
+        -- strings
+        newcomers.email,
+        newcomers.phone,
+        {{ sha256_hex('newcomers.email') }} as email_hash,
+        {{ sha256_hex('lower(newcomers.phone)') }} as phone_hash,
+        newcomers.first_name,
+        newcomers.time_zone,
+        newcomers.country,
+        newcomers.state,
+        newcomers.postal_code,
+        newcomers.locale,
+        newcomers.plan,
+
+        -- booleans
+        newcomers.is_made_up,
+
+        -- dates
+        contacts.last_key_action_on
+    from newcomers
+    left join contacts on newcomers.lead_id = contacts.lead_id
 ),
 
 -- Who filled in a form and has no account (yet) is reached by the form alone.
@@ -83,10 +128,12 @@ without_account as (
     where newness = 1
 ),
 
-contacts as (
-    select * from known
+everybody as (
+    select * from unchanged
+    union all
+    select * from changed
     union all
     select * from without_account
 )
 
-select * from contacts
+select * from everybody

@@ -1,3 +1,4 @@
+{# Not looked through for repeats: who asks for a few leads and days is answered without reading the whole log. #}
 with
 
 arrivals as (
@@ -5,7 +6,6 @@ arrivals as (
     where event_kind in ('log_in', 'key_action')
 ),
 
--- Grouped and not numbered, so that the engines look for the leads and days asked for before they look for repeats.
 life_signs as (
     select
         lead_id,
@@ -14,7 +14,6 @@ life_signs as (
         event_kind as kind,
         occurred_at
     from arrivals
-    group by lead_id, event_id, event_type, event_kind, occurred_at
 )
 
 select * from life_signs

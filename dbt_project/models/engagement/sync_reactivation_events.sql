@@ -10,7 +10,11 @@ messages as (
 ),
 
 entries as (
-    select * from {{ source('rekindle_state', 'journey_entries') }}
+    select
+        entry_id,
+        variant,
+        coalesce(attribution_window_days, {{ var('rekindle__attribution_days') }}) as attribution_window_days
+    from {{ source('rekindle_state', 'journey_entries') }}
 ),
 
 life_signs as (
@@ -30,14 +34,16 @@ touched as (
         messages.campaign_id,
         messages.step_id,
         messages.channel,
-        messages.accepted_at
-    from life_signs
-    inner join messages
+        messages.accepted_at,
+        entries.variant
+    from messages
+    inner join entries on messages.entry_id = entries.entry_id
+    inner join life_signs
         on
-            life_signs.lead_id = messages.lead_id
-            and life_signs.occurred_at > messages.accepted_at
+            messages.lead_id = life_signs.lead_id
+            and messages.accepted_at < life_signs.occurred_at
             and life_signs.occurred_at
-            <= {{ days_after('messages.accepted_at', var('rekindle__attribution_days')) }}
+            <= {{ days_after('messages.accepted_at', 'entries.attribution_window_days') }}
     where true
     qualify row_number() over (
         partition by life_signs.event_id
@@ -56,7 +62,7 @@ reactivations as (
         touched.message_id,
 
         -- strings
-        entries.variant,
+        touched.variant,
         touched.channel,
         touched.event_type,
         touched.event_kind as kind,
@@ -74,7 +80,6 @@ reactivations as (
         touched.accepted_at as touched_at,
         touched.occurred_at as event_at
     from touched
-    left join entries on touched.entry_id = entries.entry_id
 )
 
 select * from reactivations

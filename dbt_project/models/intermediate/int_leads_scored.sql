@@ -1,3 +1,9 @@
+{#
+  A view: arithmetic over a table that the same run makes. Keeping its eighty columns of everybody costs more than
+  working out again the few of them that each reader asks for.
+#}
+{{ config(materialized='view') }}
+
 with
 
 activity as (

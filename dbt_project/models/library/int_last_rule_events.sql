@@ -8,8 +8,8 @@ rule_events as (
     select * from {{ ref('rule_events') }}
 ),
 
-last_scoring as (
-    select * from {{ ref('int_last_scoring') }}
+last_look as (
+    select * from {{ ref('int_last_look') }}
 ),
 
 recent as (
@@ -22,11 +22,11 @@ recent as (
         arrivals.occurred_at
     from arrivals
     inner join rule_events on lower(trim(arrivals.event_type)) = rule_events.event_type
-    cross join last_scoring
+    cross join last_look
     where
-        arrivals.occurred_at < last_scoring.scored_as_of
+        arrivals.occurred_at < last_look.looked_as_of
         and arrivals.occurred_at
-        >= {{ days_after('last_scoring.scored_as_of', '-' ~ var('rekindle__rule_event_days')) }}
+        >= {{ days_after('last_look.looked_as_of', '-' ~ var('rekindle__rule_event_days')) }}
 ),
 
 last_ones as (

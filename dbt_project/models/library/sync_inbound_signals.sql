@@ -28,8 +28,8 @@ persons as (
     select * from {{ ref('int_leads_resolved_to_persons') }}
 ),
 
-last_scoring as (
-    select * from {{ ref('int_last_scoring') }}
+last_look as (
+    select * from {{ ref('int_last_look') }}
 ),
 
 texts as (
@@ -113,19 +113,19 @@ inbound as (
         signals.kind,
         signals.name,
         signals.happened_at,
-        last_scoring.scored_as_of
+        last_look.looked_as_of as scored_as_of
     from signals
     left join persons on signals.lead_id = persons.lead_id
-    cross join last_scoring
+    cross join last_look
     where
         signals.lead_id is not null
         and signals.name is not null
         and signals.name != ''
         and signals.happened_at
-        >= {{ days_after('last_scoring.scored_as_of', '-' ~ var('rekindle__inbound_signal_days')) }}
+        >= {{ days_after('last_look.looked_as_of', '-' ~ var('rekindle__inbound_signal_days')) }}
     group by
         signals.lead_id, coalesce(persons.person_id, signals.lead_id), signals.kind, signals.name, signals.happened_at,
-        last_scoring.scored_as_of
+        last_look.looked_as_of
 )
 
 select * from inbound

@@ -31,6 +31,6 @@ candidates as (
     group by lead_id
 ),
 
-{{ offered_by_rule('new_leads') }}
+{{ offered_by_rule('new_leads', hourly=true) }}
 
 select * from offered

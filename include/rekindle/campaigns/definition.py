@@ -29,6 +29,7 @@ from rekindle.campaigns.step_definitions import (
     check_draw,
 )
 from rekindle.campaigns.words import Definition, Identifier, Text, WholeNumber, parsed_by, text_like, wrong
+from rekindle.channels.credentials import PLAIN_ADDRESS
 from rekindle.timing.send_window import WEEKDAYS, LocalHours, SendWindow, UnknownTimeZone
 
 ActivationModel: TypeAlias = Annotated[
@@ -43,6 +44,11 @@ Hours: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}\\s*-\\s*[0-9]{1,2}:[0-9]{2}$"}),
 ]
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+EmailAddress: TypeAlias = Annotated[
+    str,
+    BeforeValidator(text_like(PLAIN_ADDRESS.pattern, "one plain ASCII e-mail address", "mara@example.com")),
+    Field(json_schema_extra={"pattern": f"^{PLAIN_ADDRESS.pattern}$"}),
+]
 
 
 class AfterDays(Definition):
@@ -212,9 +218,9 @@ class SenderDefinition(Definition):
     """Who signs the messages."""
 
     name: Text = Field(examples=["Mara"])
-    """The person's name, as `sender_name` in the templates and in the From line."""
-    reply_to: Text | None = None
-    """Where answers go, if not to the sending address."""
+    """The person's name, as `sender_name` in the templates. The From line is the account's."""
+    reply_to: EmailAddress | None = Field(default=None, examples=["mara@example.com"])
+    """Where answers to the e-mails go, if not where the account says."""
 
 
 class CampaignDefinition(Definition):

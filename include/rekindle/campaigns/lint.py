@@ -10,13 +10,13 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
-from rekindle.campaigns.conditions import EventCondition, SegmentCondition
+from rekindle.campaigns.conditions import EventCondition, SegmentCondition, VariantCondition
 from rekindle.campaigns.durations import format_duration
 from rekindle.campaigns.findings import Finding, InvalidCampaign, Level, did_you_mean
 from rekindle.campaigns.lint_messages import lint_message
 from rekindle.campaigns.lint_paths import judge_paths
 from rekindle.campaigns.loader import campaign_files, load_with_source
-from rekindle.campaigns.models import BranchStep, Campaign, SmsStep, WaitForStep
+from rekindle.campaigns.models import BranchStep, Campaign, EmailStep, SmsStep, SplitStep, WaitForStep
 from rekindle.campaigns.step_definitions import EventExitDefinition
 from rekindle.campaigns.yaml_document import YamlDocument
 from rekindle.project import project_root
@@ -27,6 +27,7 @@ from rekindle.vocabulary import Channel, Segment
 _NOT_OFFERING = frozenset(
     {"sync_lead_contacts", "sync_life_signs", "sync_lead_context", "sync_named_events", "sync_inbound_signals"}
 )
+_MIDNIGHT = 24 * 60  # minutes
 #: How alike two event names are when one of them is a slip of the pen.
 _SLIP = 0.85
 
@@ -88,6 +89,7 @@ def _judge_names(campaign: Campaign, document: YamlDocument, names: KnownNames) 
         message = f"dbt has no activation model `{model}`, so nobody would ever enter"
         yield Finding(document.file, line, Level.ERROR, message, did_you_mean(model, names.activation_models))
     segments = [str(segment) for segment in Segment]
+    never_drawn = {variant.name for variant in campaign.variants if not variant.weight}
     for step in campaign.steps:
         place = campaign.places[step.step_id]
         if isinstance(step, WaitForStep):
@@ -100,6 +102,15 @@ def _judge_names(campaign: Campaign, document: YamlDocument, names: KnownNames) 
                 line = document.line_of([*where, "segment"])
                 message = f"no lead is in a segment `{condition.segment}`"
                 yield Finding(document.file, line, Level.ERROR, message, did_you_mean(condition.segment, segments))
+            elif isinstance(condition, VariantCondition) and condition.variant in never_drawn:
+                line = document.line_of([*where, "variant"])
+                message = f"nobody is drawn into the variant `{condition.variant}`: its weight is 0"
+                yield Finding(document.file, line, Level.WARNING, message, "Give it a weight, or remove the case.")
+        for number, (way, weight) in enumerate(step.ways if isinstance(step, SplitStep) else ()):
+            if not weight:
+                line = document.line_of([*place, "split", number])
+                message = f"nobody goes the way `{way}`: its weight is 0"
+                yield Finding(document.file, line, Level.WARNING, message, "Give it a weight, or remove it.")
     for number, way_out in enumerate(campaign.exits):
         if isinstance(way_out, EventExitDefinition):
             yield from _judge_event(way_out.event, document, ["exits", number, "event"], names)
@@ -126,7 +137,11 @@ def _judge_window(campaign: Campaign, document: YamlDocument) -> Iterator[Findin
         message = f"the send window reaches beyond {QUIET_HOURS_COMPLEMENT} local time"
         advice = "Narrow it, or say `wider_than_quiet_hours: true` if it is meant (texts keep to those hours anyway)."
         yield Finding(document.file, line, Level.ERROR, message, advice)
-    if any(isinstance(step, SmsStep) for step in campaign.steps) and not window.for_channel(Channel.SMS).hours:
+    if not any(window.week):
+        line = document.line_of(["send_window"])
+        message = "the send window opens on no day, so nothing can ever leave"
+        yield Finding(document.file, line, Level.ERROR, message, "Give one of the weekdays hours.")
+    elif any(isinstance(step, SmsStep) for step in campaign.steps) and not any(window.for_channel(Channel.SMS).week):
         advice = f"Add hours between {QUIET_HOURS_COMPLEMENT}."
         yield Finding(document.file, line, Level.ERROR, "no text can ever leave in these hours", advice)
 
@@ -140,6 +155,7 @@ def _judge_offers(campaign: Campaign, document: YamlDocument) -> Iterator[Findin
             message = f"no step makes the offer `{offer.name}`"
             advice = f"Add `offer: {offer.name}` to a message step, or remove the offer."
             yield Finding(document.file, line, Level.WARNING, message, advice)
+    yield from _judge_escalation(campaign, document)
     for step in campaign.message_steps:
         longest = _longest_opening(campaign, step.channel)
         if step.offer and step.offer.valid_for and step.offer.valid_for <= longest:
@@ -151,7 +167,32 @@ def _judge_offers(campaign: Campaign, document: YamlDocument) -> Iterator[Findin
             yield Finding(document.file, line, Level.ERROR, message, "Let it be valid for longer.")
 
 
+def _judge_escalation(campaign: Campaign, document: YamlDocument) -> Iterator[Finding]:
+    """Whoever waited must not be offered less than before, whichever way she came."""
+    best_before = dict.fromkeys((step.step_id for step in campaign.steps), 0.0)
+    for step in campaign.steps:
+        best = best_before[step.step_id]
+        offer = step.offer if isinstance(step, (EmailStep, SmsStep)) else None
+        if offer and offer.value is not None:
+            if offer.value < best:
+                line = document.line_of(campaign.places[step.step_id])
+                message = f"step `{step.step_id}` offers {offer.value:g} to leads who were offered {best:g} before"
+                advice = "Offer as much or more; or make the smaller offer first."
+                yield Finding(document.file, line, Level.WARNING, message, advice)
+            best = max(best, offer.value)
+        for following in campaign.ways[step.step_id].values():
+            best_before[following] = max(best_before[following], best)
+
+
 def _longest_opening(campaign: Campaign, channel: Channel) -> timedelta:
     """How late after it was planned a message may leave: the longest stretch in which its window is open."""
-    minutes = [hours.closes - hours.opens for hours in campaign.window_for(channel).hours]
-    return timedelta(minutes=max(minutes, default=0))
+    days = campaign.window_for(channel).week
+    longest = max((hours.closes - hours.opens for day in days for hours in day), default=0)
+    over_midnight = [
+        ending.closes - ending.opens + beginning.closes - beginning.opens
+        for day, next_day in zip(days, (*days[1:], days[0]), strict=True)
+        for ending in day[-1:]
+        for beginning in next_day[:1]
+        if ending.closes == _MIDNIGHT and not beginning.opens
+    ]
+    return timedelta(minutes=max([longest, *over_midnight]))

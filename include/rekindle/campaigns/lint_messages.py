@@ -59,7 +59,8 @@ GENERIC_PHRASES = (
 
 _MOST_FIELDS_VARIED = 4  # 2 ** 5 renderings of one message, with the others together
 _UNLIMITED_SEGMENTS = 1000  # so that the worst case can be counted instead of refused
-_LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"']+", re.IGNORECASE)
+#: Also without a scheme: a telephone makes a link of `shop.example/sale`.
+_LINK = re.compile(r"(?:https?://|www\.|\b(?:[\w-]+\.)+[a-z]{2,}/)[^\s<>\"']+", re.IGNORECASE)
 _STOP = re.compile(r"\bSTOP\b")
 _FALSE_ANSWER = re.compile(r"\s*(re|aw|fw|fwd)\s*:", re.IGNORECASE)
 
@@ -122,6 +123,7 @@ def lint_message(
     uses = [(part, use) for part in parts for use in field_uses(part.template)]
     of_fields = list(_judge_fields(step, uses))
     yield from of_fields
+    yield from _judge_offer(body, step, {use.name for _, use in uses})
     yield from _judge_copy(parts, {use.name for _, use in uses})
 
     try:
@@ -190,6 +192,13 @@ def _judge_fields(step: MessageStep, uses: Sequence[tuple[_Part, FieldUse]]) -> 
                 f" the message without it: `{{{{ {use.name} | required }}}}`."
             )
             yield part.finding(use.line, message, advice)
+
+
+def _judge_offer(body: _Part, step: MessageStep, used: set[str]) -> Iterator[Finding]:
+    if step.offer and not used & {"offer_code", "offer_description"}:
+        message = f"step `{step.step_id}` makes the offer `{step.offer.name}`, and the message does not say so"
+        advice = "Add `{{ offer_code }}` or `{{ offer_description }}`, or take the offer out of the step."
+        yield body.finding(1, message, advice, Level.WARNING)
 
 
 def _judge_copy(parts: Sequence[_Part], used: set[str]) -> Iterator[Finding]:

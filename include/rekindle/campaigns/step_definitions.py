@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    Strict,
     Tag,
     WithJsonSchema,
     model_validator,
@@ -76,6 +77,8 @@ class OfferDefinition(Definition):
     """`offer_code` in the templates."""
     description: Text = Field(examples=["20 % off your next month"])
     """`offer_description` in the templates."""
+    value: Annotated[float, Strict()] | None = Field(default=None, gt=0, examples=[20])
+    """What it is worth, all offers in one unit (percent, or money): lint sees that nobody is offered less later."""
     valid_for: Duration | None = Field(default=None, examples=["48h"])
     """From the planned send until then; `offer_ends_on` in the templates."""
 

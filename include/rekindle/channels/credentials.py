@@ -30,7 +30,8 @@ _ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 _USERNAME = re.compile(r"(AC|SK)[0-9a-fA-F]{32}")
 _SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 _E164_OR_SHORT_CODE = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{4,8}")
-_PLAIN_ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")
+#: What may stand as an address in a header of ours.
+PLAIN_ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+")
 
 
 def is_loopback(base_url: str) -> bool:
@@ -97,7 +98,7 @@ class SendGridAccount(_Account):
     @field_validator("from_email", "reply_to")
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:
-        if value is not None and not _PLAIN_ADDRESS.fullmatch(value):
+        if value is not None and not PLAIN_ADDRESS.fullmatch(value):
             raise ValueError("must be one plain ASCII e-mail address")
         return value
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from rekindle.errors import RekindleError
 from rekindle.vocabulary import DecisionReason, ErrorClass, Exit, LineType, SuppressionReason
 
@@ -20,8 +22,7 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"  # not proved either way; never sent again
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingEmail:
+class OutgoingEmail(Struct, frozen=True):
     """One rendered e-mail, ready to leave."""
 
     message_id: str
@@ -33,10 +34,10 @@ class OutgoingEmail:
     text: str
     html: str | None
     unsubscribe_url: str
+    reply_to: str | None = None  # where answers go; None is the account's own
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingSms:
+class OutgoingSms(Struct, frozen=True):
     """One rendered text message, ready to leave. `validity_seconds` is how long the provider may hold it back."""
 
     message_id: str
@@ -49,8 +50,7 @@ class OutgoingSms:
     validity_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one message. `exit` and `suppression` come from the error table; `detail` names nobody.
 
     `retry_after_seconds` is how long the account should wait: after a refusal, or after an acceptance that says that

@@ -276,8 +276,9 @@ class SendGridChannel:
                 "subscription_tracking": {"enable": False},
             },
         }
-        if self._account.reply_to is not None:
-            body["reply_to"] = {"email": self._account.reply_to}
+        reply_to = first.reply_to or self._account.reply_to
+        if reply_to is not None:
+            body["reply_to"] = {"email": reply_to}
         return body
 
 
@@ -336,12 +337,14 @@ def _flaw(email: OutgoingEmail) -> str | None:
 
 
 def _requests(emails: Sequence[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
-    """Cut into requests: with and without HTML apart, within SendGrid's limits, too long bodies alone."""
-    together: dict[bool, list[OutgoingEmail]] = {}
+    """Cut into requests: with and without HTML apart, each answered at one address (`reply_to` is one for the request,
+    https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send), within the limits, too long bodies alone.
+    """
+    together: dict[tuple[bool, str | None], list[OutgoingEmail]] = {}
     single: list[OutgoingEmail] = []
     for email in emails:
         if _fits_substitution(email):
-            together.setdefault(email.html is not None, []).append(email)
+            together.setdefault((email.html is not None, email.reply_to), []).append(email)
         else:
             single.append(email)
     for group in together.values():

@@ -78,21 +78,22 @@ def _rejects_table(rows: Sequence[Row]) -> Table:
 
 
 def _lift_panel(row: Row) -> Panel:
-    low, high = row["lift_ci_low"], row["lift_ci_high"]
-    if row["lift"] is None or low is None:
-        text = "Nobody's 30 days are over yet, so there is nothing to compare."
+    lift, low, high = row["lift_in_window"], row["lift_in_window_ci_low"], row["lift_in_window_ci_high"]
+    if lift is None or low is None:
+        text = "Nobody's attribution window is over yet, so there is nothing to compare."
     else:
         verdict = "indistinguishable from zero" if low <= 0 <= high else ("a real gain" if low > 0 else "a real loss")
+        days = row["attribution_window_days"]
         text = (
-            f"[bold]{_rate(row, 'treatment')}[/] of the people written to came back within 30 days,"
+            f"[bold]{_rate(row, 'treatment')}[/] of the people written to came back within {days} days,"
             f" [bold]{_rate(row, 'holdout')}[/] of those left alone.\n"
-            f"Lift [bold]{row['lift']:+.2%}[/], 95 % interval {low:+.2%} … {high:+.2%}: {verdict}."
+            f"Lift [bold]{lift:+.2%}[/], 95 % interval {low:+.2%} … {high:+.2%}: {verdict}."
         )
     return Panel(text, title=f"Re-activation · {row['campaign_id']}", title_align="left", expand=False)
 
 
 def _rate(row: Row, arm: str) -> str:
-    back, matured, rate = row[f"{arm}_reactivated_30d"], row[f"{arm}_matured_30d"], row[f"{arm}_rate_30d"]
+    back, matured, rate = (row[f"{arm}_{measure}_in_window"] for measure in ("reactivated", "matured", "rate"))
     return f"{rate:.2%} ({back:,} of {matured:,})" if rate is not None else "none"
 
 

@@ -95,6 +95,8 @@ LEADS_SCHEMA = pa.schema(
         ("signed_up_at", _INSTANT),
         ("email_consented_at", _INSTANT),
         ("sms_consented_at", _INSTANT),
+        ("email_consent_expires_at", _INSTANT),
+        ("sms_consent_expires_at", _INSTANT),
         ("properties", pa.string()),
         ("is_made_up", pa.bool_()),
         ("source_file", pa.string()),

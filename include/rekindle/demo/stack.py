@@ -219,6 +219,7 @@ class Stack:
             "REKINDLE_SENDER_NAME": "Example Records",
             "REKINDLE_DAILY_SCHEDULE": "",  # the demonstration steps the days itself
             "REKINDLE_INGEST_SCHEDULE": "",
+            "REKINDLE_REFRESH_SCHEDULE": "",
             "REKINDLE_TWILIO_RATE": "1000",  # segments a second: nobody's carrier waits behind the sandbox
             "REKINDLE_LOGIN_EVENTS": ",".join(kinds.login),
             "REKINDLE_KEY_ACTION_EVENTS": ",".join(kinds.key_action),

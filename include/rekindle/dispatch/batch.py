@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
@@ -22,7 +23,7 @@ from rekindle.channels.ports import Outcome, OutcomeKind
 from rekindle.clock import Clock
 from rekindle.dispatch.composer import Composed, Composer
 from rekindle.dispatch.sender import Sender
-from rekindle.errors import ConfigurationError
+from rekindle.errors import ConfigurationError, WarehouseMemoryError
 from rekindle.governor.receipts import CHANNELS
 from rekindle.journey.exits import end_by_exits
 from rekindle.rendering.render import RenderingError
@@ -38,8 +39,11 @@ RETRY_REFUSED_AFTER = timedelta(minutes=5)
 #: Seconds that an answer waits for the next chunk to be composed, to be recorded in one transaction with its marking.
 PATIENCE_FOR_THE_NEXT = 0.1
 #: MB for an engine that runs in this process. A send task wants a few thousand rows; without a limit the engine keeps
-#: every block it has looked through, and the task grows with the ledger. A hundred thousand leads need 96 to be joined.
-ENGINE_MEMORY = 512
+#: every block it has looked through, and the task grows with the ledger. Each of its threads holds blocks besides.
+ENGINE_MEMORY = 80
+ENGINE_THREADS = 1
+#: MB for a claim that can not be made in less: what it reads is computed from the whole log.
+ENOUGH_ENGINE_MEMORY = 512
 
 
 @dataclass
@@ -56,8 +60,8 @@ class Dispatched:
 class EmbeddedWarehouse(Protocol):
     """A warehouse whose engine runs in this process and takes of its memory."""
 
-    def limit_memory(self, megabytes: int) -> None:
-        """Read and join in so much memory and no more."""
+    def limited(self, megabytes: int, threads: int) -> AbstractContextManager[None]:
+        """Read and join in so much memory and no more in this block, with so many threads."""
         ...
 
 
@@ -70,8 +74,15 @@ def dispatch_batch(
     (breaker, allowance, rate) the rest is held with its reason. Raises `ConfigurationError` when the provider refused
     for our own fault; whatever was not sent is planned again and no lead changes.
     """
-    if isinstance(warehouse, EmbeddedWarehouse):
-        warehouse.limit_memory(ENGINE_MEMORY)
+    if not isinstance(warehouse, EmbeddedWarehouse):
+        return _dispatch_batch(warehouse, batch_id, composer, sender, clock, run)
+    with warehouse.limited(ENGINE_MEMORY, ENGINE_THREADS):
+        return _dispatch_batch(warehouse, batch_id, composer, sender, clock, run)
+
+
+def _dispatch_batch(
+    warehouse: Warehouse, batch_id: str, composer: Composer, sender: Sender, clock: Clock, run: Run
+) -> Dispatched:
     attempt = _Attempt(warehouse, batch_id, composer.campaign, sender, clock, run)
     rows = attempt.claim()
     composing = _Composing(rows, composer, clock, sender.chunk_size)
@@ -165,6 +176,14 @@ class _Attempt:
 
     def claim(self) -> list[Row]:
         """Expire, re-check at the last moment and claim, in one transaction; returns only what this attempt holds."""
+        try:
+            return self._claim()
+        except WarehouseMemoryError:
+            assert isinstance(self._warehouse, EmbeddedWarehouse)  # nobody else raises it
+            with self._warehouse.limited(ENOUGH_ENGINE_MEMORY, ENGINE_THREADS):
+                return self._claim()
+
+    def _claim(self) -> list[Row]:
         now = self._clock.now()
         with self._warehouse.transaction() as transaction:
             end_by_exits(transaction, self._campaign, replace(self._run, as_of=now, recorded_at=now), self._batch_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
+
 from rekindle.campaigns.models import Campaign, EmailStep, SmsStep
 from rekindle.channels.ports import OutgoingEmail, OutgoingSms
 from rekindle.errors import ConfigurationError
@@ -17,8 +19,7 @@ from rekindle.warehouse.ports import Row
 MAXIMUM_VALIDITY = 36_000  # seconds: what Twilio's ValidityPeriod takes at most
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
+class Composed(Struct, frozen=True):
     """One message ready to go, with what the ledger keeps of it."""
 
     message_id: str
@@ -79,6 +80,7 @@ class Composer:
             text=rendered.text,
             html=rendered.html,
             unsubscribe_url=unsubscribe_url,
+            reply_to=self.campaign.sender.reply_to,
         )
         return Composed(row["message_id"], outgoing, rendered.body_hash, segments=1, expires_at=row["expires_at"])
 

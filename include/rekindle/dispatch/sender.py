@@ -7,10 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from rekindle.channels.ports import EmailChannel, Outcome, OutcomeKind, OutgoingEmail, OutgoingSms, SmsChannel
 from rekindle.clock import Clock

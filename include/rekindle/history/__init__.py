@@ -1,5 +1,5 @@
 """Everything that ever happened to one lead, and why: read from the state tables, never written."""
 
-from rekindle.history.lead import Happening, LeadHistory, Standing, UnknownLeadError, read_history
+from rekindle.history.lead import Happening, LeadHistory, Standing, UnknownLeadError, read_history, unknown_lead
 
-__all__ = ["Happening", "LeadHistory", "Standing", "UnknownLeadError", "read_history"]
+__all__ = ["Happening", "LeadHistory", "Standing", "UnknownLeadError", "read_history", "unknown_lead"]

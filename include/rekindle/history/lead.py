@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rekindle.errors import RekindleError
-from rekindle.warehouse import Warehouse
+from rekindle.warehouse import Transaction, Warehouse
 
 
 class UnknownLeadError(RekindleError):
@@ -50,6 +50,16 @@ class LeadHistory:
     happenings: Sequence[Happening]
 
 
+def unknown_lead(transaction: Transaction, lead_id: str) -> UnknownLeadError:
+    """Says that nobody has this id, and which ids are nearest."""
+    rows = transaction.fetch("report/list_similar_leads", lead_id=lead_id)
+    near = f"nearest: {', '.join(row['lead_id'] for row in rows)}; " if rows else ""
+    return UnknownLeadError(
+        f"there is no lead {lead_id} in the warehouse; {near}ids are those of `user_id` in rekindle_raw.users,"
+        " letter by letter, and a new one is known after the next `score`"
+    )
+
+
 def read_history(warehouse: Warehouse, lead_id: str, campaign_id: str | None = None) -> LeadHistory:
     """Everything about the lead, or only what one campaign did and what concerns every campaign.
 
@@ -59,11 +69,8 @@ def read_history(warehouse: Warehouse, lead_id: str, campaign_id: str | None = N
         leads = transaction.fetch("report/fetch_lead", lead_id=lead_id)
         standings = transaction.fetch("report/list_lead_standing", lead_id=lead_id)
         rows = transaction.fetch("report/list_lead_history", lead_id=lead_id)
-    if not leads and not standings and not rows:
-        raise UnknownLeadError(
-            f"there is no lead {lead_id} in the warehouse; ids are those of `user_id` in rekindle_raw.users, letter by"
-            " letter, and a new one is known after the next `score`"
-        )
+        if not leads and not standings and not rows:
+            raise unknown_lead(transaction, lead_id)
     concerns = (None, campaign_id)
     return LeadHistory(
         lead_id=lead_id,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rekindle.history.lead import LeadHistory, Standing
+from rekindle.history.lead import Happening, LeadHistory, Standing
 from rekindle.timing.zones import proper_zone
 
 _COLOURS = {
@@ -20,27 +24,77 @@ _COLOURS = {
     "alive": "bold magenta",
     "moved": "cyan",
 }
+#: What a reason for not writing means; `…` stands for the detail that was kept with the decision.
+_MEANINGS = {
+    "outside_send_window": "not a decent hour where the lead may be (…)",
+    "time_zone_unknown": "nobody knows which hours are decent",
+    "frequency_cap": "written to often enough these days, by whichever campaign or tool",
+    "lost_arbitration": "… has that day's turn; one campaign a day writes to a person",
+    "shared_person": "another lead of the same person is in the campaign",
+    "stopped": "stopped by hand (…)",
+    "not_approved": "the run was rejected (…)",
+    "suppressed": "on the list of those never to write to",
+    "consent_missing": "no consent for this channel",
+    "no_reachable_channel": "no address for this channel",
+    "address_changed": "another address since it was planned",
+    "entry_ended": "the journey had ended",
+    "expired": "its hour had passed",
+}
+_SECONDS = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d):\d\d(?:\.\d+)?(?:\+00(?::?00)?| UTC)?")
+_POINTS = re.compile(r"\{[^{}]*\}")
 
 
 def history_page(history: LeadHistory) -> RenderableType:
-    """Who it is, where each entry stands, and what happened in order; times are UTC, and the lead's own beside it where
-    the zone is known.
+    """Who it is, where each entry stands, and what happened in order, day by day; times are UTC, and the lead's own
+    beside it where the zone is known.
     """
     zone = proper_zone(history.facts.get("time_zone") or "")
     local = ZoneInfo(zone) if zone else None
-    table = Table(title="What happened", title_justify="left")
-    table.add_column("UTC", no_wrap=True)
+    told = f"What happened, in UTC{f' and in {zone}' if zone else ''}:"
+    days = groupby(history.happenings, key=lambda happening: happening.happened_at.date())
+    return Group(
+        _facts(history),
+        *map(_standing, history.standings),
+        Text(f"\n{told}"),
+        *(_day(day, list(happenings), local) for day, happenings in days),
+    )
+
+
+def _day(day: date, happenings: Sequence[Happening], local: ZoneInfo | None) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
     if local:
-        table.add_column("local", no_wrap=True)
-    for heading in ("what", "", "why", "campaign"):
-        table.add_column(heading, no_wrap=heading == "what", overflow="fold")
-    for happening in history.happenings:
-        row = [_minute(happening.happened_at)]
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for happening in happenings:
+        row: list[RenderableType] = [f"  {happening.happened_at:%H:%M}"]
         if local:
-            row.append(f"{happening.happened_at.astimezone(local):%a %H:%M}")
-        kind = Text(happening.kind, style=_COLOURS.get(happening.kind, ""))
-        table.add_row(*row, kind, Text(happening.what), Text(happening.why), Text(happening.campaign_id or ""))
-    return Group(_facts(history), *map(_standing, history.standings), table)
+            row.append(Text(f"{happening.happened_at.astimezone(local):%a %H:%M}", style="dim"))
+        row.append(Text(happening.kind, style=_COLOURS.get(happening.kind, "")))
+        campaign = f"{happening.campaign_id}: " if happening.campaign_id else ""
+        body = Text(campaign + _SECONDS.sub(r"\1", happening.what))
+        if why := _why(happening):
+            body.append(f"\n{why}", style="dim")
+        table.add_row(*row, body)
+    return Group(Text(f"\n{day:%a %d %b %Y}", style="bold"), table)
+
+
+def _why(happening: Happening) -> str:
+    if happening.kind == "not sent":
+        reason, _, detail = happening.why.partition(": ")
+        meaning = _MEANINGS.get(reason, detail)
+        if meaning:
+            return f"{reason}: {meaning.replace('(…)', f'({detail})' if detail else '').replace('…', detail).rstrip()}"
+        return reason
+    return _POINTS.sub(_points, happening.why)
+
+
+def _points(found: re.Match[str]) -> str:
+    """The contributions of the score, the largest first, without their JSON."""
+    points = sorted(json.loads(found.group()).items(), key=lambda one: -one[1])
+    told = ", ".join(f"{name} {value:g}" for name, value in points if value)
+    return f"({told})" if told else "(signals not told)"
 
 
 def _facts(history: LeadHistory) -> Text:

@@ -16,7 +16,7 @@ from rekindle.errors import BadInputError
 from rekindle.run import Run
 from rekindle.warehouse import Transaction, Warehouse
 
-TABLES = ("users", "events", "support_tickets", "product_feedback", "rejects")
+TABLES = ("users", "events", "support_tickets", "product_feedback", "external_messages", "rejects")
 _UNTIL = "%Y-%m-%dT%H%M%SZ"
 
 

@@ -1,8 +1,18 @@
-"""Takes in anyone's files: an event log, leads, support tickets. Good rows are handed over, bad ones are told."""
+"""Takes in anyone's files: an event log, leads, support tickets, other tools' messages.
+
+Good rows are handed over, bad ones are told.
+"""
 
 from __future__ import annotations
 
-from rekindle.intake.checking import Counts, Validated, validate_events, validate_leads, validate_tickets
+from rekindle.intake.checking import (
+    Counts,
+    Validated,
+    validate_events,
+    validate_external_messages,
+    validate_leads,
+    validate_tickets,
+)
 from rekindle.intake.inbox import Handed, write_inbox
 from rekindle.intake.report import summarise
 from rekindle.intake.vocabulary import RejectReason
@@ -16,6 +26,7 @@ __all__ = [
     "Workspace",
     "summarise",
     "validate_events",
+    "validate_external_messages",
     "validate_leads",
     "validate_tickets",
     "write_inbox",

@@ -1,4 +1,4 @@
-"""Checks a file of events, leads or support tickets: what is good becomes rows, what is not becomes rejects.
+"""Checks a file of events, leads, support tickets or other tools' messages: the good rows go on, the rest is told.
 
 Nothing is dropped in silence: rows read = rows kept + rows rejected, and every emptied cell is told.
 """
@@ -15,14 +15,14 @@ import pyarrow as pa
 
 from rekindle.intake.contact import canonical_email, canonical_phone, canonical_time_zone
 from rekindle.intake.reading import Given, read_file
-from rekindle.intake.tables import EVENTS, LEADS, TICKETS, Column, Kind, Table
+from rekindle.intake.tables import EVENTS, EXTERNAL_MESSAGES, LEADS, TICKETS, Column, Kind, Table
 from rekindle.intake.vocabulary import REMEDIES, RejectReason
 from rekindle.intake.workspace import Workspace, literal
 
 EXAMPLES_A_REASON = 3
 _VALUES_A_BATCH = 20_000
 
-#: Column order of the raw tables, `loaded_at` left out.
+#: Columns of the raw tables in their order, `loaded_at` left out; what is called differently there says `as`.
 ROW_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "events": ("event_id", "user_id", "event_type", "occurred_at", "properties"),
     "users": (
@@ -37,9 +37,21 @@ ROW_COLUMNS: Mapping[str, tuple[str, ...]] = {
         "signed_up_at",
         "email_consented_at",
         "sms_consented_at",
+        "email_consent_expires_at",
+        "sms_consent_expires_at",
         "properties",
     ),
     "support_tickets": ("ticket_id", "user_id", "opened_at", "closed_at", "category", "satisfaction"),
+    "external_messages": (
+        "message_id as external_message_id",
+        "user_id as lead_id",
+        # as rekindle.identity.address_hash; the address itself stays in the file
+        "sha256(lower(case channel when 'email' then coalesce(email, phone) else coalesce(phone, email) end))"
+        " as address_hash",
+        "channel",
+        "sent_at",
+        "tool",
+    ),
 }
 
 
@@ -124,6 +136,13 @@ def validate_tickets(
     return _validate(path, TICKETS, known_user_ids, as_of, workspace, is_made_up)
 
 
+def validate_external_messages(
+    path: Path, *, as_of: datetime | None = None, workspace: Workspace | None = None, is_made_up: bool = False
+) -> Validated:
+    """Check a file of messages that other tools sent. Addresses leave as hashes; who is no lead counts for nobody."""
+    return _validate(path, EXTERNAL_MESSAGES, None, as_of, workspace, is_made_up)
+
+
 def _validate(
     path: Path,
     table: Table,
@@ -148,6 +167,7 @@ def _validate(
         columns=[_reading_of(workspace, given, column, latest) for column in table.columns],
         other_columns=given.json_of(others if table.keeps_other_columns else []),
         known_users=_known_users(workspace, known_user_ids) if table.refers_to_user else None,
+        needs_one_of=table.needs_one_of,
     )
     workspace.run("derive_keys", target=identified, checked=checked, key=table.key, parts=_spelled(table))
     workspace.run("find_duplicates", target=duplicates, identified=identified, key=table.key)
@@ -188,6 +208,7 @@ def _reading_of(workspace: Workspace, given: Given, column: Column, latest: str)
     match column.kind:
         case Kind.TIME:
             instant = f"parse_time({cell})"
+            latest = "timestamp 'infinity'" if column.may_lie_ahead else latest
             earliest = f"coalesce(parse_time({column.not_before}_cell), {instant})" if column.not_before else instant
             value = f"case when {instant} between {earliest} and {latest} then {instant} end"
             reason = (
@@ -198,6 +219,9 @@ def _reading_of(workspace: Workspace, given: Given, column: Column, latest: str)
         case Kind.JSON_OBJECT:
             value = f"case when json_valid({cell}) and json_type({cell}) = 'OBJECT' then {cell} end"
             reason = f"'{RejectReason.MALFORMED_JSON}'"
+        case Kind.CHANNEL:
+            value = f"case lower({cell}) when 'email' then 'email' when 'sms' then 'sms' end"
+            reason = f"'{RejectReason.UNKNOWN_CHANNEL}'"
         case Kind.ONE_TO_FIVE:
             value = f"case when try_cast({cell} as bigint) between 1 and 5 then try_cast({cell} as bigint) end"
             reason = f"'{RejectReason.OUT_OF_RANGE}'"

@@ -22,12 +22,14 @@ _EXISTED_AT = {
     "events": "occurred_at",
     "users": "known_since",
     "support_tickets": "coalesce(closed_at, opened_at)",
+    "external_messages": "sent_at",
     "rejects": "timestamp '-infinity'",
 }
 _ORDER = {
     "events": "occurred_at, event_id",
     "users": "known_since, user_id",
     "support_tickets": "opened_at, ticket_id",
+    "external_messages": "sent_at, external_message_id",
     "rejects": "source_table, source_file, source_row, column_name",
 }
 
@@ -55,6 +57,7 @@ def write_inbox(
     events: duckdb.DuckDBPyRelation,
     leads: duckdb.DuckDBPyRelation,
     tickets: duckdb.DuckDBPyRelation | None,
+    external_messages: duckdb.DuckDBPyRelation | None = None,
     rejects: Iterable[duckdb.DuckDBPyRelation],
     first_until: datetime,
     step_instants: Sequence[datetime],
@@ -67,6 +70,8 @@ def write_inbox(
     tables = {"events": events, "users": _with_known_since(workspace, leads, events)}
     if tickets is not None:
         tables["support_tickets"] = tickets
+    if external_messages is not None:
+        tables["external_messages"] = external_messages
     told = list(rejects)
     if told:
         union = told[0]

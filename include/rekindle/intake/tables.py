@@ -19,6 +19,7 @@ class Kind(StrEnum):
     PHONE = "phone"
     TIME_ZONE = "time_zone"
     ONE_TO_FIVE = "one_to_five"
+    CHANNEL = "channel"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Column:
     kind: Kind = Kind.TEXT
     is_required: bool = False
     not_before: str | None = None  # another time column this one can not precede
+    may_lie_ahead: bool = False  # a time later than the instant the run acts as of
     also_called: tuple[str, ...] = ()  # used only to ask "did you mean"
 
 
@@ -40,6 +42,7 @@ class Table:
     derived_key_parts: tuple[str, ...] = ()  # what a missing key is made from
     keeps_other_columns: bool = False  # in `properties`
     refers_to_user: bool = False
+    needs_one_of: tuple[str, ...] = ()  # a row in which none of these can be used is rejected
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -88,6 +91,8 @@ LEADS = Table(
         Column("signed_up_at", Kind.TIME, also_called=("signup_date", "created_at", "registered_at")),
         Column("email_consented_at", Kind.TIME, also_called=("email_opt_in_at", "email_consent")),
         Column("sms_consented_at", Kind.TIME, also_called=("sms_opt_in_at", "sms_consent")),
+        Column("email_consent_expires_at", Kind.TIME, not_before="email_consented_at", may_lie_ahead=True),
+        Column("sms_consent_expires_at", Kind.TIME, not_before="sms_consented_at", may_lie_ahead=True),
         _PROPERTIES,
     ),
     key="user_id",
@@ -107,4 +112,27 @@ TICKETS = Table(
     key="ticket_id",
     derived_key_parts=("user_id", "opened_at"),
     refers_to_user=True,
+)
+
+#: What other tools sent. Whose it was is said by the lead's id, by the address, or both.
+EXTERNAL_MESSAGES = Table(
+    name="external_messages",
+    columns=(
+        Column("channel", Kind.CHANNEL, is_required=True, also_called=("type", "medium", "message_type")),
+        Column(
+            "sent_at",
+            Kind.TIME,
+            is_required=True,
+            also_called=("sent", "timestamp", "time", "date", "occurred_at", "send_time"),
+        ),
+        Column("tool", is_required=True, also_called=("source", "provider", "platform", "system")),
+        Column("message_id", also_called=("id", "uuid", "send_id")),
+        Column("user_id", also_called=_USER_ID.also_called),
+        Column("email", Kind.EMAIL, also_called=("e-mail", "email_address", "recipient", "to")),
+        Column("phone", Kind.PHONE, also_called=("phone_number", "mobile", "telephone", "number")),
+        Column("country", also_called=("country_code",)),
+    ),
+    key="message_id",
+    derived_key_parts=("tool", "channel", "sent_at", "user_id", "email", "phone"),
+    needs_one_of=("user_id", "email", "phone"),
 )

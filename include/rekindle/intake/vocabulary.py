@@ -21,6 +21,7 @@ class RejectReason(StrEnum):
     UNKNOWN_TIME_ZONE = "unknown_time_zone"  # not a name of the IANA database
     ENDS_BEFORE_IT_BEGINS = "ends_before_it_begins"
     OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_CHANNEL = "unknown_channel"  # neither e-mail nor text
 
 
 REMEDIES: dict[RejectReason, str] = {
@@ -43,4 +44,5 @@ REMEDIES: dict[RejectReason, str] = {
     RejectReason.UNKNOWN_TIME_ZONE: "use an IANA name, for example America/New_York; the lead was kept without it",
     RejectReason.ENDS_BEFORE_IT_BEGINS: "correct the two times; the row was kept without the later one",
     RejectReason.OUT_OF_RANGE: "write a whole number from 1 to 5; the row was kept without it",
+    RejectReason.UNKNOWN_CHANNEL: "write email or sms; messages on other channels are not counted, so leave them out",
 }

@@ -6,6 +6,7 @@ from rekindle.campaigns.models import Campaign, EmailStep, SmsStep, Step
 from rekindle.journey.exits import end_by_exits
 from rekindle.journey.fold import fold
 from rekindle.journey.moving import move_from, waits_for_news
+from rekindle.journey.under_way import oldest_entered_at
 from rekindle.journey.versions import Standing, VersionInFlight, in_flight, move_to_newest
 from rekindle.run import Run
 from rekindle.stops import cancel_stopped, open_stops
@@ -14,7 +15,10 @@ from rekindle.warehouse import Transaction, Warehouse
 
 def end_journeys(transaction: Transaction, run: Run) -> int:
     """End every active entry, of any campaign, that a life sign, an answer or a receipt ends; how many ended."""
-    ended = transaction.execute("journey/insert_ending_transitions", **run.signature())
+    oldest = oldest_entered_at(transaction)
+    if oldest is None:
+        return 0
+    ended = transaction.execute("journey/insert_ending_transitions", oldest_entered_at=oldest, **run.signature())
     if ended:
         fold(transaction, run)
     return ended

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from rekindle.campaigns.conditions import CONTEXT_FIELDS, FieldCondition
 from rekindle.campaigns.definition import AfterDays
@@ -13,11 +15,12 @@ from rekindle.errors import ConfigurationError
 from rekindle.journey.moving import options_of
 from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.stops import open_stops
-from rekindle.warehouse import Transaction, Warehouse
+from rekindle.warehouse import Warehouse
 from rekindle.warehouse.statements import with_words
 
 _NEVER = date(1, 1, 1)
 _log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
 
 
 def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[str, int]:
@@ -40,12 +43,17 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
             counts = {"entered": 0}
             record_run(transaction, run, "freeze_cohort", counts, campaign.campaign_id)
             return counts
-        source, offers = _source_of(campaign)
-        entered = _enter(
-            transaction,
+        source = _source_of(campaign)
+        if not _ask(campaign, transaction.fetch, source.offer, as_of=run.as_of, **source.signals):
+            counts = {"entered": 0}
+            record_run(transaction, run, "freeze_cohort", counts, campaign.campaign_id)
+            return counts
+        entered = _ask(
             campaign,
-            source,
-            **offers,
+            transaction.execute,
+            source.entries,
+            **source.signals,
+            **source.audience,
             campaign_id=campaign.campaign_id,
             journey_version=campaign.journey_version,
             as_of=run.as_of,
@@ -54,6 +62,7 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
             may_re_enter_on=_may_re_enter_on(campaign, run),
             re_entry="each_time" if campaign.enter.re_entry == "each_time" else "",
             maximum_cohort_size=campaign.enter.maximum_cohort_size,
+            attribution_window_days=campaign.attribution_window_days,
             holdout_share=campaign.holdout.share,
             holdout_salt=campaign.holdout.salt,
             run_id=run.run_id,
@@ -75,25 +84,40 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
     return counts
 
 
-def _source_of(campaign: Campaign) -> tuple[str, dict[str, Any]]:
-    """The statement that reads the campaign's source through its audience, and the values it needs for that."""
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The statements that read a campaign's source, and the values they need for that."""
+
+    offer: str
+    entries: str  # through the audience
+    signals: dict[str, Any]
+    audience: dict[str, Any]
+
+
+def _source_of(campaign: Campaign) -> _Source:
     enter = campaign.enter
-    words = {
-        "audience": ",".join(_filter_word(condition) for condition in enter.audience),
-        "variants": options_of({variant.name: variant.weight for variant in campaign.variants}),
-    }
-    values = {
-        f"audience_{place}_{number}_{CONTEXT_FIELDS[condition.field]}": value
-        for place, condition in enumerate(enter.audience)
-        for number, value in enumerate(_operands(condition))
-    }
+    signals: dict[str, Any] = {}
     if enter.signal:
         kind, names = enter.signal
-        words |= {"source": "signals", "signal_names": str(len(names))}
-        values |= {"signal_kind": kind} | {f"signal_name_{number}": name for number, name in enumerate(names)}
+        words = {"source": "signals", "signal_names": str(len(names))}
+        signals = {"signal_kind": kind} | {f"signal_name_{number}": name for number, name in enumerate(names)}
     else:
-        words |= {"source": "model", "activation_model": enter.model}
-    return with_words("cohort/insert_entries", **words), values
+        words = {"source": "model", "activation_model": enter.model}
+    return _Source(
+        offer=with_words("cohort/list_an_offer", **words),
+        entries=with_words(
+            "cohort/insert_entries",
+            **words,
+            audience=",".join(_filter_word(condition) for condition in enter.audience),
+            variants=options_of({variant.name: variant.weight for variant in campaign.variants}),
+        ),
+        signals=signals,
+        audience={
+            f"audience_{place}_{number}_{CONTEXT_FIELDS[condition.field]}": value
+            for place, condition in enumerate(enter.audience)
+            for number, value in enumerate(_operands(condition))
+        },
+    )
 
 
 def _filter_word(condition: FieldCondition) -> str:
@@ -108,10 +132,10 @@ def _operands(condition: FieldCondition) -> tuple[object, ...]:
     return condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
 
 
-def _enter(transaction: Transaction, campaign: Campaign, source: str, **values: Any) -> int:
+def _ask(campaign: Campaign, ask: Callable[..., _Answer], statement: str, **values: Any) -> _Answer:
     """Raises `ConfigurationError` if the source is not built or has not the columns of an activation model."""
     try:
-        return transaction.execute(source, **values)
+        return ask(statement, **values)
     except Exception as error:
         told = str(error)
         concerned = [model for model in (campaign.enter.model, "sync_lead_context") if model in told]

@@ -31,10 +31,11 @@ from rekindle.campaigns.models import (
     WebhookStep,
     seconds_in,
 )
+from rekindle.contacts.number_zones import store_number_zones
 from rekindle.journey.fold import fold
 from rekindle.run import Run
 from rekindle.timing.send_window import WEEKDAYS, LocalHours, SendWindow, next_window, zones_to_respect
-from rekindle.timing.zones import candidate_zones
+from rekindle.timing.zones import whereabouts
 from rekindle.warehouse import Transaction
 from rekindle.warehouse.statements import with_words
 
@@ -189,6 +190,7 @@ def _operands(condition: FieldCondition) -> tuple[object, ...]:
 
 def _store_local_waits(transaction: Transaction, campaign: Campaign, step: UntilLocalStep, run: Run) -> None:
     """Compute once when a wait for a time of day ends, and keep it as the evidence of the decision."""
+    store_number_zones(transaction, campaign.campaign_id, step.step_id, run)
     rows = transaction.fetch(
         "journey/list_local_waits",
         campaign_id=campaign.campaign_id,
@@ -200,11 +202,14 @@ def _store_local_waits(transaction: Transaction, campaign: Campaign, step: Until
     waits = []
     for row in rows:
         numbers = row["phone_time_zones"].split(",") if row["phone_time_zones"] else []
-        candidates = candidate_zones(row["profile_time_zone"], numbers, row["country"])
-        zones = zones_to_respect(campaign.send_window, candidates, row["country"])
-        waits_until = next_time_of_day(step.minute, zones, row["reached_at"])
-        place = {"campaign_id": campaign.campaign_id, "minute": step.minute}
-        waits.append(place | row | {"time_zones": ",".join(zones) or None, "waits_until": waits_until})
+        found = whereabouts(row["profile_time_zone"], numbers, row["country"], row["region"], row["postal_code"])
+        zones = zones_to_respect(campaign.send_window, found.zones, row["country"])
+        decided = {
+            "zone_evidence": found.evidence or ("every_zone_of_the_country" if zones else None),
+            "time_zones": ",".join(zones) or None,
+            "waits_until": next_time_of_day(step.minute, zones, row["reached_at"]),
+        }
+        waits.append({"campaign_id": campaign.campaign_id, "minute": step.minute} | row | decided)
     transaction.insert("rekindle_state.local_waits", waits)
 
 

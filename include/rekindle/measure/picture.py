@@ -8,7 +8,6 @@ from rekindle.vocabulary import Arm
 from rekindle.warehouse import Warehouse
 from rekindle.warehouse.ports import Row
 
-WINDOW_DAYS = 30
 _COLOURS = {Arm.TREATMENT: "#c2410c", Arm.HOLDOUT: "#475569"}
 _LABELS = {Arm.TREATMENT: "written to", Arm.HOLDOUT: "left alone (holdout)"}
 
@@ -16,7 +15,8 @@ _LABELS = {Arm.TREATMENT: "written to", Arm.HOLDOUT: "left alone (holdout)"}
 def draw_returns(warehouse: Warehouse, target: Path, note: str) -> bool:
     """Draw the share that came back by each day since entry into `target` (SVG); False if nobody's window is over.
 
-    The band is the 95 % Wilson score interval of each day's share (Wilson 1927, by statsmodels).
+    An entry counts within its attribution window; the days are those of the longest. The band is the 95 % Wilson score
+    interval of each day's share (Wilson 1927, by statsmodels).
     """
     with warehouse.transaction() as transaction:
         rows = transaction.fetch("report/list_returns")
@@ -28,9 +28,10 @@ def draw_returns(warehouse: Warehouse, target: Path, note: str) -> bool:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(8, 4.2))
+    window = max(row["window_days"] for row in rows)
     for arm in Arm:
-        _draw_arm(axes, arm, [row for row in rows if row["arm"] == arm])
-    axes.set(xlim=(0, WINDOW_DAYS), xlabel="days since the lead was found cold", ylabel="came back, of all who entered")
+        _draw_arm(axes, arm, [row for row in rows if row["arm"] == arm], window)
+    axes.set(xlim=(0, window), xlabel="days since the lead was found cold", ylabel="came back, of all who entered")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(xmax=1))
     axes.spines[["top", "right"]].set_visible(False)
@@ -43,13 +44,13 @@ def draw_returns(warehouse: Warehouse, target: Path, note: str) -> bool:
     return True
 
 
-def _draw_arm(axes: object, arm: Arm, rows: list[Row]) -> None:
+def _draw_arm(axes: object, arm: Arm, rows: list[Row], window: int) -> None:
     from statsmodels.stats.proportion import proportion_confint
 
     entered = sum(row["entries"] for row in rows)
     if not entered:
         return
-    days = range(WINDOW_DAYS + 1)
+    days = range(window + 1)
     returned = [
         sum(row["entries"] for row in rows if row["days_until_return"] is not None and row["days_until_return"] <= day)
         for day in days

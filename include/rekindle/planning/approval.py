@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from rekindle.campaigns.models import Campaign, SmsStep
 from rekindle.clock import Clock
 from rekindle.errors import ConfigurationError
-from rekindle.journey.versions import versions_in_flight
+from rekindle.journey.versions import message_steps_due, versions_in_flight
 from rekindle.run import Run
 from rekindle.warehouse import Transaction, Warehouse
 
@@ -20,6 +21,8 @@ USUAL_DAYS = 14
 _ENOUGH_DAYS = 3
 #: A cohort this many times the usual one raises an alert, whatever the campaign's limits are.
 ALERT_TIMES = 2
+#: The answer after which a run goes on; Airflow's own word.
+APPROVED = "Approve"
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,23 @@ class RunReport:
     def as_markdown(self) -> str:
         """For the person who decides."""
         usual = "not known yet" if self.usual is None else f"{self.usual:g} a day"
+        title = f"**{self.campaign_id}** as of {self.as_of:%Y-%m-%d %H:%M} UTC is"
         lines = [
-            f"**{self.campaign_id}** as of {self.as_of:%Y-%m-%d %H:%M} UTC is above its limits:",
+            f"{title} above its limits:" if self.questions else f"{title} within its limits.",
             "",
             *(f"- {question}" for question in self.questions),
+            *([""] if self.questions else []),
+            "What it is about to do:",
             "",
-            f"Entered today: **{self.entered}** (usually {usual}, median of {USUAL_DAYS} days).",
-            f"At most **{sum(self.messages.values())}** messages:"
+            f"- Entered today: **{self.entered}** (usually {usual}, median of {USUAL_DAYS} days).",
+            f"- At most **{sum(self.messages.values())}** messages:"
             f" {', '.join(f'{step} {count}' for step, count in self.messages.items()) or 'none'}.",
-            f"At most {self.cost:.2f} in segments." if self.cost is not None else "What it costs is not known.",
-            f"For example {', '.join(self.samples)}: `rekindle explain LEAD`." if self.samples else "",
-            "",
-            "Reject leaves everybody where they are; the next run asks again.",
+            f"- At most {self.cost:.2f} in segments." if self.cost is not None else "- What it costs is not known.",
         ]
+        if self.samples:
+            lines.append(f"- For example {', '.join(self.samples)}: `rekindle explain LEAD`.")
+        if self.questions:
+            lines += ["", "Reject leaves everybody where they are; the next run asks again."]
         return "\n".join(lines)
 
     def as_json(self) -> str:
@@ -93,8 +100,19 @@ def report_run(transaction: Transaction, campaign: Campaign, run: Run, segment_p
     )
 
 
-def record_answer(warehouse: Warehouse, report: RunReport, answer: str, answered_by: str, clock: Clock) -> None:
-    """Keep who said what to which report."""
+def record_answer(
+    warehouse: Warehouse,
+    campaign: Campaign,
+    report: RunReport,
+    run: Run,
+    answer: str,
+    answered_by: str,
+    clock: Clock,
+) -> None:
+    """Keep who said what to which report. Anything but `APPROVED` is also a decision for everybody who is due, once an
+    instant, so that `rekindle explain` says why nothing came.
+    """
+    steps = message_steps_due(warehouse, campaign, run.as_of) if answer != APPROVED else []
     with warehouse.transaction() as transaction:
         transaction.execute(
             "plan/insert_approval",
@@ -105,12 +123,27 @@ def record_answer(warehouse: Warehouse, report: RunReport, answer: str, answered
             answered_by=answered_by,
             answered_at=clock.now(),
         )
+        for version, step in steps:
+            transaction.execute(
+                "plan/insert_rejection_decisions",
+                campaign_id=report.campaign_id,
+                journey_version=version.journey_version,
+                step_id=step.step_id,
+                channel=step.channel,
+                answered_by=answered_by,
+                as_of=run.as_of,
+                run_id=run.run_id,
+            )
 
 
 def _cohorts(transaction: Transaction, campaign: Campaign, run: Run) -> tuple[int, float | None]:
-    """Today's cohort, and the median of the days before."""
+    """Today's cohort, and the median of the days before by the same time of day: a campaign may enter each hour."""
+    midnight = run.as_of.replace(hour=0, minute=0, second=0, microsecond=0)
     rows = transaction.fetch(
-        "plan/list_daily_cohorts", campaign_id=campaign.campaign_id, since=run.as_of - timedelta(days=USUAL_DAYS)
+        "plan/list_daily_cohorts",
+        campaign_id=campaign.campaign_id,
+        since=run.as_of - timedelta(days=USUAL_DAYS),
+        seconds_of_day=math.ceil((run.as_of - midnight).total_seconds()),
     )
     by_day = {row["ran_on"]: int(row["entered"]) for row in rows}
     entered = by_day.pop(run.cohort_date, 0)

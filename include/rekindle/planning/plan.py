@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from rekindle.campaigns.models import Campaign, MessageStep
-from rekindle.contacts.checks import check_phone
+from rekindle.contacts.number_zones import store_number_zones
 from rekindle.journey.fold import fold
+from rekindle.journey.under_way import oldest_entered_at
 from rekindle.journey.versions import in_flight
 from rekindle.rendering.render import template_hash
 from rekindle.run import Run, record_run, refuse_older_day
@@ -73,7 +74,7 @@ def _plan_step(
 ) -> int:
     """Plan one step; how many ended there, were moved past it, or got a later due date."""
     place: dict[str, Any] = {"campaign_id": campaign.campaign_id, "step_id": step.step_id}
-    _store_number_zones(transaction, campaign, step, run)
+    store_number_zones(transaction, campaign.campaign_id, step.step_id, run)
     _store_send_windows(transaction, campaign, step, run)
     transaction.execute("plan/delete_due_entries", campaign_id=campaign.campaign_id)
     judged = transaction.execute(
@@ -85,6 +86,7 @@ def _plan_step(
         cap_messages=campaign.caps.messages,
         give_up_since=may_give_up_since(transaction, run, PATIENCE_WITH_THE_WINDOW),
         patience_seconds=int(PATIENCE_WITH_THE_WINDOW.total_seconds()),
+        oldest_entered_at=oldest_entered_at(transaction),
         stopped_by=f"{stop.what}: {stop.mode}" if stop else None,
         journey_version=campaign.journey_version,
         **place,
@@ -117,22 +119,6 @@ def _plan_step(
     return moved
 
 
-def _store_number_zones(transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run) -> None:
-    """Ask the numbering plan where the owners of numbers may be; it is local and free."""
-    numbers = transaction.fetch(
-        "plan/list_numbers_without_zones", campaign_id=campaign.campaign_id, step_id=step.step_id, as_of=run.as_of
-    )
-    rows = [
-        {
-            "phone_hash": row["phone_hash"],
-            "time_zones": check_phone(row["phone"], row["country"], None).time_zones,
-            "determined_at": run.recorded_at,
-        }
-        for row in numbers
-    ]
-    transaction.insert("rekindle_state.number_time_zones", rows)
-
-
 def _store_send_windows(transaction: Transaction, campaign: Campaign, step: MessageStep, run: Run) -> None:
     """Compute the window once per distinct evidence of time zone, and keep it as the evidence of the decision."""
     evidence = transaction.fetch(
@@ -148,7 +134,7 @@ def _store_send_windows(transaction: Transaction, campaign: Campaign, step: Mess
         phone_zones = row["phone_time_zones"].split(",") if row["phone_time_zones"] else []
         place = row["country"], row["region"], row["postal_code"]
         found = whereabouts(row["profile_time_zone"], phone_zones, *place)
-        window = quiet_hours().limit(campaign.send_window, step.channel, *place)
+        window = quiet_hours().limit(campaign.send_window, step.channel, *place, zones=found.zones, on=run.as_of.date())
         zones = zones_to_respect(window, found.zones, row["country"])
         interval = next_window(window, zones, run.as_of)
         rows.append(

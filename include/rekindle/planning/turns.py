@@ -7,17 +7,18 @@ planned, whichever campaign's DAG comes first. So the outcome does not depend on
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from rekindle.campaigns.models import Campaign
 from rekindle.errors import RekindleError
 from rekindle.journey import advance_journeys, freeze_cohort
+from rekindle.journey.under_way import oldest_entered_at
 from rekindle.run import Run
 from rekindle.stops import open_stops
 from rekindle.warehouse import Warehouse
 
-#: A campaign that took part so lately takes part again; one whose DAG is paused falls out.
+#: Without Airflow's word a campaign that took part so lately is taken to take part again.
 LATELY = timedelta(days=2)
 
 _log = logging.getLogger(__name__)
@@ -53,20 +54,22 @@ def take_turns(warehouse: Warehouse, campaign: Campaign, others: Sequence[Campai
                 as_of=run.as_of,
                 run_id=run.run_id,
             )
+        oldest = oldest_entered_at(transaction)
+        if oldest is None:
+            return 0
         return transaction.execute(
             "plan/insert_lost_turns",
             as_of=run.as_of,
+            oldest_entered_at=oldest,
             day_begins_at=run.as_of.replace(hour=0, minute=0, second=0, microsecond=0),
         )
 
 
-def campaigns_of_tick(
-    warehouse: Warehouse, campaign_ids: Sequence[str], run: Run, has_run_now: Callable[[str], bool]
-) -> list[str]:
-    """The campaigns that take part in this tick: those that lately did, and those whose DAG has a run now."""
+def campaigns_of_lately(warehouse: Warehouse, campaign_ids: Sequence[str], run: Run) -> list[str]:
+    """The campaigns that lately took part: who takes part now, as far as it is known without asking Airflow."""
     if not campaign_ids:
         return []
     with warehouse.transaction() as transaction:
         rows = transaction.fetch("plan/list_campaign_turns", since=run.as_of - LATELY, as_of=run.as_of)
     lately = {row["campaign_id"] for row in rows}
-    return [each for each in campaign_ids if each in lately or has_run_now(each)]
+    return [each for each in campaign_ids if each in lately]

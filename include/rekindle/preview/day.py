@@ -10,10 +10,12 @@ from pathlib import Path
 from rekindle.campaigns.loader import campaign_files, load_each
 from rekindle.campaigns.models import Campaign
 from rekindle.journey.versions import InFlight, in_flight_report
-from rekindle.planning import campaigns_of_tick
+from rekindle.planning import campaigns_of_lately
 from rekindle.planning.rehearsal import check_and_plan, enter_and_advance, undone
 from rekindle.run import Run
-from rekindle.warehouse.ports import Row, Warehouse
+from rekindle.stops import Stop, open_stops
+from rekindle.warehouse.ports import Row, Transaction, Warehouse
+from rekindle.warehouse.statements import with_words
 
 RUN_ID = "rekindle plan"
 
@@ -23,7 +25,8 @@ class ForeseenDay:
     """What the run would write, counted. The rows are those of the statements in `sql/queries/report`."""
 
     as_of: datetime
-    scored_as_of: datetime | None
+    scored_as_of: datetime | None  # how new the rows are that leads enter from
+    stops: Sequence[Stop]
     entrants: Sequence[Row]
     samples: Sequence[Row]
     cohort_sizes: Sequence[Row]
@@ -53,11 +56,38 @@ def foresee_day(
     return day
 
 
+def next_run_at(warehouse: Warehouse, campaign: Campaign, now: datetime) -> datetime:
+    """As of when the next run acts: as of the rows leads enter from, if they are of today and no run has read them yet;
+    else now, and then nobody new is known.
+    """
+    with warehouse.transaction() as transaction:
+        scored = _scored_as_of(transaction, campaign)
+        newest = transaction.fetch("audit/fetch_watermark", activity="freeze_cohort", campaign_id=campaign.campaign_id)[
+            0
+        ]["newest_as_of"]
+    is_waiting = scored is not None and scored.date() == now.date() and (newest is None or newest < scored)
+    return scored if scored is not None and is_waiting else now
+
+
+def _scored_as_of(transaction: Transaction, campaign: Campaign) -> datetime | None:
+    rows = transaction.fetch(with_words("report/fetch_scores_age", activation_model=campaign.enter.model))
+    found: datetime | None = rows[0]["scored_as_of"]
+    return found
+
+
+def _stops_of(transaction: Transaction, campaign: Campaign) -> list[Stop]:
+    """What is stopped and concerns this campaign."""
+    used = {step.channel for step in campaign.message_steps}
+    in_force = open_stops(transaction)
+    of_channels = [stop for stop in in_force.in_force if stop.channel in used]
+    return [*in_force.of_campaign(campaign.campaign_id), *of_channels]
+
+
 def rivals(warehouse: Warehouse, campaign: Campaign, include: Path, as_of: datetime) -> list[Campaign]:
     """The other campaigns that lately took turns with this one. A file that is broken takes no part."""
     names = {path.stem: path for path in campaign_files(include / "campaigns") if path.stem != campaign.campaign_id}
     run = Run(as_of=as_of, run_id=RUN_ID, recorded_at=as_of)
-    lately = set(campaigns_of_tick(warehouse, list(names), run, has_run_now=lambda campaign_id: False))
+    lately = set(campaigns_of_lately(warehouse, list(names), run))
     loaded = load_each(include / "campaigns", include / "templates")
     return [found for path, found in loaded if path.stem in lately and isinstance(found, Campaign)]
 
@@ -68,7 +98,8 @@ def _read(stage: Warehouse, campaign: Campaign, run: Run, in_flight: Sequence[In
     with stage.transaction() as transaction:
         return ForeseenDay(
             as_of=run.as_of,
-            scored_as_of=transaction.fetch("report/fetch_scores_age")[0]["scored_as_of"],
+            scored_as_of=_scored_as_of(transaction, campaign),
+            stops=_stops_of(transaction, campaign),
             entrants=transaction.fetch("report/list_entrants", **of_run),
             samples=transaction.fetch("report/list_entrant_samples", **of_run),
             cohort_sizes=transaction.fetch("report/list_cohort_sizes", **of_campaign),

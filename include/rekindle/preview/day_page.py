@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import date, datetime
+from datetime import datetime, timedelta
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -22,8 +22,9 @@ def day_page(campaign: Campaign, day: ForeseenDay, segment_price: float | None) 
             f"{campaign.campaign_id} as of {day.as_of:%a %Y-%m-%d %H:%M} UTC,"
             " tried and undone: nothing was sent or changed\n"
         ),
+        *(Text(f"Stopped: {stop.what} ({stop.mode}) by {stop.set_by}: {stop.reason}\n", "red") for stop in day.stops),
         *([Text("\n".join(["On older versions:", *map(str, day.in_flight), ""]))] if day.in_flight else []),
-        _entrants(day),
+        _entrants(campaign, day),
         *([_samples(day)] if day.samples else []),
         _messages(day),
         _decisions(day),
@@ -35,30 +36,40 @@ def day_page(campaign: Campaign, day: ForeseenDay, segment_price: float | None) 
     return Group(*parts)
 
 
-def _entrants(day: ForeseenDay) -> Group:
-    today = day.as_of.date()
+def _entrants(campaign: Campaign, day: ForeseenDay) -> Group:
     entered = sum(row["entries"] for row in day.entrants)
-    before = {row["cohort_date"]: row["entries"] for row in day.cohort_sizes if row["cohort_date"] != today}
     table = _table("Who would enter", "arm", "segment", "leads", "mean cold score")
     for row in day.entrants:
         table.add_row(row["arm"], row["segment"], f"{row['entries']:,}", f"{row['cold_score']:.1f}")
-    newest = max(before, default=None)
-    return Group(_or_nothing(table), Text(f"{entered:,} in all; {_compared(newest, before)}; {_scored(day)}\n"))
+    told = f"{entered:,} in all; {_compared(entered, day)}; {_scored(campaign, day)}\n"
+    return Group(_or_nothing(table), Text(told))
 
 
-def _scored(day: ForeseenDay) -> str:
+def _scored(campaign: Campaign, day: ForeseenDay) -> str:
+    source = campaign.enter.model
     if day.scored_as_of is None:
-        return "nobody is cold, or the DAG `score` has not run yet"
-    if day.scored_as_of.date() < day.as_of.date():
-        return f"the scores are of {day.scored_as_of:%Y-%m-%d %H:%M}, run the DAG `score` to see who crossed since"
-    return f"scored as of {day.scored_as_of:%Y-%m-%d %H:%M}"
+        return f"{source} is empty, or the DAG `score` has not run yet"
+    at = f"{source} is as of {day.scored_as_of:%Y-%m-%d %H:%M}"
+    if day.scored_as_of == day.as_of:
+        return at
+    if day.scored_as_of > day.as_of:
+        return f"{at}, which is later: plan with --as-of {day.scored_as_of:%Y-%m-%dT%H:%M}"
+    return f"{at}: who comes in since is known when the DAG `score` runs again"
 
 
-def _compared(newest: date | None, before: dict[date, int]) -> str:
+def _compared(entered: int, day: ForeseenDay) -> str:
+    """The difference to yesterday, or to the newest cohort before it."""
+    today = day.as_of.date()
+    before = {row["cohort_date"]: row["entries"] for row in day.cohort_sizes if row["cohort_date"] != today}
+    newest = max(before, default=None)
     if newest is None:
         return "no cohort before it"
+    yesterday = today - timedelta(days=1)
+    difference = f"{entered - before.get(yesterday, 0):+,} to yesterday's {before.get(yesterday, 0):,}"
+    older = "" if newest == yesterday else f", {entered - before[newest]:+,} to the {before[newest]:,} of {newest}"
     usual = sum(before.values()) / len(before)
-    return f"the cohort of {newest} had {before[newest]:,}, the last {len(before)} had {usual:,.1f} on average"
+    average = f"; the last {len(before)} cohorts had {usual:,.1f} on average" if len(before) > 1 else ""
+    return f"{difference}{older}{average}"
 
 
 def _samples(day: ForeseenDay) -> Table:
@@ -83,10 +94,11 @@ def _messages(day: ForeseenDay) -> Table:
 
 
 def _decisions(day: ForeseenDay) -> Table:
-    table = _table("What would not be sent now, and why", "step", "channel", "reason", "leads", "again from (UTC)")
+    table = _table("What would not be sent now, and why", "step", "channel", "reason", "leads", "earliest again (UTC)")
     for row in day.decisions:
         again = f"{row['next_due_at']:%a %d %b %H:%M}" if row["next_due_at"] else ""
-        table.add_row(row["step_id"], row["channel"], row["reason"], f"{row['decisions']:,}", again)
+        winner = f" to {row['winning_campaign_id']}" if row["winning_campaign_id"] else ""
+        table.add_row(row["step_id"], row["channel"], row["reason"] + winner, f"{row['decisions']:,}", again)
     return _or_nothing(table)
 
 
@@ -94,7 +106,9 @@ def _send_hours(day: ForeseenDay) -> Table:
     hours: Counter[tuple[datetime, str]] = Counter()
     for row in day.send_hours:
         hours[row["leaves_at"].replace(minute=0, second=0, microsecond=0), row["channel"]] += row["messages"]
-    table = _table("When it may leave, by day and hour (UTC)", "day", "hour", "channel", "messages")
+    table = _table(
+        "When messages may leave at the earliest, by day and hour (UTC)", "day", "hour", "channel", "messages"
+    )
     for (hour, channel), messages in sorted(hours.items()):
         table.add_row(f"{hour:%a %d %b}", f"{hour:%H}:00", channel, f"{messages:,}")
     return _or_nothing(table)
@@ -109,7 +123,7 @@ def _moves(day: ForeseenDay) -> Table:
 
 
 def _upcoming(day: ForeseenDay) -> Table:
-    table = _table("What comes due next, if nobody answers", "day", "stage", "leads")
+    table = _table("When the others come due, if nobody answers", "day", "stage", "leads")
     for row in day.upcoming:
         table.add_row(f"{row['due_on']:%a %d %b}", row["stage"], f"{row['entries']:,}")
     return _or_nothing(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -15,6 +16,9 @@ from rekindle.campaigns.models import Campaign
 from rekindle.preview.sequence import PreviewedStep
 from rekindle.timing.zones import proper_zone
 
+#: A link is counted as long as a signed one, and shown short.
+_LONG_LINK = re.compile(r"(/c/)x+")
+
 
 def preview_page(
     campaign: Campaign, steps: Sequence[PreviewedStep], time_zone: str | None, segment_price: float | None
@@ -24,7 +28,10 @@ def preview_page(
     zone = ZoneInfo(name) if name else ZoneInfo("UTC")
     parts: list[RenderableType] = [
         Text(f"{campaign.campaign_id}: {campaign.name}", style="bold"),
-        Text(f"Times are the earliest, in {name or 'UTC'}; a message leaves at the first run inside its window.\n"),
+        Text(
+            f"Times are the earliest, in {name or 'UTC'}; a message leaves at the first run inside its window."
+            " Links are shown short and counted in full.\n"
+        ),
     ]
     for number, step in enumerate(steps, 1):
         shown = _panel(number, step, zone) if step.message else _line(number, step, zone)
@@ -53,20 +60,24 @@ def _line(number: int, step: PreviewedStep, zone: tzinfo) -> Text:
     return line.append(_after(step), style="dim")
 
 
-def _panel(number: int, step: PreviewedStep, zone: tzinfo) -> Panel:
+def _panel(number: int, step: PreviewedStep, zone: tzinfo) -> Group:
+    """What the lead would read in a frame; beside it, where no width cuts it off, when and at which price."""
     message = step.message
     assert message is not None
     when = f", {_minute(step.from_, zone)} to {_minute(step.until, zone)}" if step.from_ and step.until else ""
     title = Text(f"{number}. {step.step_id} ({step.kind}){when}" + (f": {step.what}" if step.what else ""))
     title.append(_after(step), style="dim")
     if message.problem:
-        return Panel(Text(f"held: {message.problem}", style="red"), title=title, title_align="left")
+        return Group(title, Panel(Text(f"held: {message.problem}", style="red")))
     subject = f"Subject: {message.subject}\n\n" if message.subject is not None else ""
     counted = "1 segment" if message.segments == 1 else f"{message.segments} segments"
     size = f"{counted}, {message.encoding}" if message.encoding else None
     also = "an HTML version goes along" if message.html is not None else None
-    notes = "; ".join(note for note in (size or also, step.offer) if note)
-    return Panel(Text(subject + message.text.rstrip()), title=title, title_align="left", subtitle=notes or None)
+    ends = f", until {_minute(step.offer_ends_at, zone)} if it leaves at once" if step.offer_ends_at else ""
+    offer = f"{step.offer}{ends}" if step.offer else None
+    notes = "; ".join(note for note in (size or also, offer) if note)
+    words = Text(_LONG_LINK.sub(r"\1…", subject + message.text.rstrip()))
+    return Group(title, Panel(words), *([Padding(Text(notes, style="dim"), (0, 0, 0, 2))] if notes else []))
 
 
 def _after(step: PreviewedStep) -> str:

@@ -33,8 +33,9 @@ from rekindle.campaigns.models import (
 from rekindle.rendering.context import Company, message_context
 from rekindle.rendering.fields import LONGEST_TRACKED_LINK, MERGE_FIELDS
 from rekindle.rendering.render import RenderingError, render_email, render_sms
-from rekindle.timing.send_window import next_window
-from rekindle.timing.zones import candidate_zones
+from rekindle.timing.quiet_hours import quiet_hours
+from rekindle.timing.send_window import Interval, next_window
+from rekindle.timing.zones import whereabouts
 from rekindle.vocabulary import Channel
 
 
@@ -55,7 +56,8 @@ class PreviewedStep:
     """One step. `from_`: the first instant it may happen on any way; None if the send window never opens for this lead.
 
     `depth`: how deep it stands inside other steps. `after`: the steps and ways that lead to it, unless it simply
-    follows the one before. `offer`: what the message offers and when that ends.
+    follows the one before. `offer`: what the message offers; `offer_ends_at`: when that ends if the message leaves at
+    once.
     """
 
     step_id: str
@@ -67,6 +69,7 @@ class PreviewedStep:
     depth: int = 0
     after: tuple[str, ...] = ()
     offer: str | None = None
+    offer_ends_at: datetime | None = None
 
 
 def sample_lead(*, with_fields: bool = True) -> dict[str, object]:
@@ -158,7 +161,8 @@ class _Walk:
         self._lead = lead
         self._company = company
         self._base = public_base_url
-        self._zones = candidate_zones(_text(lead.get("time_zone")), _zones(lead), _text(lead.get("country")))
+        self._place = _text(lead.get("country")), _text(lead.get("state")), _text(lead.get("postal_code"))
+        self._zones = whereabouts(_text(lead.get("time_zone")), _zones(lead), *self._place).zones
 
     def look_at(self, step: Step, at: datetime | None, after: tuple[str, ...]) -> PreviewedStep:
         depth = _depth(self._campaign.places.get(step.step_id, ()))
@@ -193,8 +197,7 @@ class _Walk:
     def _message_step(
         self, step: MessageStep, at: datetime | None, depth: int, after: tuple[str, ...]
     ) -> PreviewedStep:
-        country = _text(self._lead.get("country"))
-        window = at and next_window(self._campaign.window_for(step.channel), self._zones, at, country=country)
+        window = at and self._window(step, at)
         from_ = max(at, window.opens_at) if at and window else None
         ends_at = from_ + step.offer.valid_for if from_ and step.offer and step.offer.valid_for else None
         context = message_context(
@@ -216,9 +219,13 @@ class _Walk:
             what = "held, the time zone is not known"
         until = window.closes_at if window else None
         offer = f"{step.offer.code}: {step.offer.description}" if step.offer else None
-        if offer and ends_at:
-            offer += f", until {ends_at:%a %d %b %H:%M} UTC if it leaves at once"
-        return PreviewedStep(step.step_id, step.kind, from_, until, what, message, depth, after, offer)
+        return PreviewedStep(step.step_id, step.kind, from_, until, what, message, depth, after, offer, ends_at)
+
+    def _window(self, step: MessageStep, at: datetime) -> Interval | None:
+        limited = quiet_hours().limit(
+            self._campaign.send_window, step.channel, *self._place, zones=self._zones, on=at.date()
+        )
+        return next_window(limited, self._zones, at, country=self._place[0])
 
 
 def _depth(place: Sequence[str | int]) -> int:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from rekindle.campaigns.models import Campaign
 from rekindle.campaigns.step_definitions import OfferDefinition
-from rekindle.rendering.fields import MERGE_FIELDS
+from rekindle.rendering.fields import LEAD_FIELDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,8 @@ def message_context(
 
     `offer` is the step's; the day it ends is that of `lead["offer_ends_at"]`, which planning sets.
     """
-    of_lead = {name: lead.get(name) for name, field in MERGE_FIELDS.items() if not field.is_always_there}
     return {
-        **of_lead,
+        **{name: lead.get(name) for name in LEAD_FIELDS},
         "tracked_link": tracked_link,
         "unsubscribe_link": unsubscribe_link,
         "preferences_link": preferences_link,

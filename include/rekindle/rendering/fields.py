@@ -80,6 +80,9 @@ MERGE_FIELDS: Mapping[str, MergeField] = {
     )
 }
 
+#: What comes from the lead, and not from us.
+LEAD_FIELDS = tuple(name for name, field in MERGE_FIELDS.items() if not field.is_always_there)
+
 _NAME_PUNCTUATION = frozenset(" '’ʼ-.·")
 _BIDI_CONTROLS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F])
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from html import escape
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from msgspec import Struct
 
 from rekindle.campaigns.models import EmailStep, MessageTemplate, SmsStep
 from rekindle.errors import RekindleError
@@ -61,8 +61,7 @@ class TemplateFailed(RenderingError):
         super().__init__(f"{template}:{line}: {reason}")
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedEmail:
+class RenderedEmail(Struct, frozen=True):
     subject: str
     text: str
     html: str | None
@@ -70,8 +69,7 @@ class RenderedEmail:
     body_hash: str  # of what this lead is sent
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedSms:
+class RenderedSms(Struct, frozen=True):
     body: str
     encoding: Encoding
     units: int
@@ -150,7 +148,7 @@ def render_email(step: EmailStep, context: Mapping[str, object], *, honeypot_lin
     With `honeypot_link` the HTML body gets a link that no person can see: whoever follows it is software. The plain
     text can hide nothing and gets none.
     """
-    fields = usable(context)
+    fields = _shown(step, context)
     subject = " ".join(_fill(_subject_template(step), fields).split())  # one line, whatever a field holds
     text = _tidy(_fill(step.template, fields)) + "\n"
     html = _fill(step.html_template, fields) if step.html_template else None
@@ -165,7 +163,7 @@ def render_sms(step: SmsStep, context: Mapping[str, object]) -> RenderedSms:
     A template written in GSM-7 stays in GSM-7 for everybody: a name loses its accents if it must, and a name in another
     script gives way to the fallback, because one foreign letter more than doubles the price of the whole text.
     """
-    fields = usable(context)
+    fields = _shown(step, context)
     if _is_gsm7_template(step.template):
         fitted = {
             name: fit_to_gsm7(value) if isinstance(value, str) and not is_gsm7(value) else value
@@ -229,6 +227,11 @@ def used_fields(step: EmailStep | SmsStep) -> frozenset[str]:
     if isinstance(step, EmailStep):
         templates += [_subject_template(step)] + ([step.html_template] if step.html_template else [])
     return frozenset().union(*(meta.find_undeclared_variables(parse_template(one)) for one in templates))
+
+
+def _shown(step: EmailStep | SmsStep, context: Mapping[str, object]) -> dict[str, object]:
+    """What can be shown of what the step's templates ask for: no template sees what it does not name."""
+    return usable({name: context[name] for name in used_fields(step) if name in context})
 
 
 @lru_cache(maxsize=1024)

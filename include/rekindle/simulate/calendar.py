@@ -16,24 +16,21 @@ _WHEN_CLOSED = timedelta(hours=18)
 
 
 def runs_of_day(
-    campaign: Campaign, zones: Iterable[str], midnight: datetime, at_most: int = RUNS_A_DAY
+    campaigns: Iterable[Campaign], zones: Iterable[str], midnight: datetime, at_most: int = RUNS_A_DAY
 ) -> list[datetime]:
-    """At most so many instants of the UTC day, earliest first, that meet as many zones as can be met.
+    """At most so many instants of the UTC day, earliest first, that meet as many windows of as many zones as possible.
 
-    A day on which nothing may leave has one run, for what arrives.
+    All campaigns are run at each of them, as one day's scores start all their DAGs. A day on which nothing may leave
+    has one run, for what arrives.
     """
-    windows = {campaign.window_for(channel) for channel in Channel}
-    open_in = {zone: [_openings(window, zone, midnight) for window in windows] for zone in zones}
-    candidates = sorted({_inside(*span) for spans in open_in.values() for one in spans for span in one})
+    windows = {campaign.window_for(channel) for campaign in campaigns for channel in Channel}
+    open_in = [spans for zone in zones for window in windows if (spans := _openings(window, zone, midnight))]
+    candidates = sorted({_inside(*span) for spans in open_in for span in spans})
     chosen: list[datetime] = []
-    unmet = {zone for zone, spans in open_in.items() if all(spans)}
-    while unmet and len(chosen) < at_most:
-        best = max(candidates, key=lambda at: sum(_meets(open_in[zone], at) for zone in unmet))
-        met = {zone for zone in unmet if _meets(open_in[zone], best)}
-        if not met:
-            break
+    while open_in and len(chosen) < at_most:
+        best = max(candidates, key=lambda at: sum(_meets(spans, at) for spans in open_in))
         chosen.append(best)
-        unmet -= met
+        open_in = [spans for spans in open_in if not _meets(spans, best)]
     return sorted(chosen) or [midnight + _WHEN_CLOSED]
 
 
@@ -50,5 +47,5 @@ def _inside(opens_at: datetime, closes_at: datetime) -> datetime:
     return opens_at + min(INTO_THE_WINDOW, (closes_at - opens_at) / 2)
 
 
-def _meets(windows: Sequence[Sequence[tuple[datetime, datetime]]], at: datetime) -> bool:
-    return all(any(opens <= at < closes for opens, closes in spans) for spans in windows)
+def _meets(spans: Sequence[tuple[datetime, datetime]], at: datetime) -> bool:
+    return any(opens <= at < closes for opens, closes in spans)

@@ -60,8 +60,8 @@ class Happened:
 class World:
     """Takes messages in as both providers and lets people and networks react later."""
 
-    def __init__(self, seed: int, clock: Clock, answers: Mapping[str, Sequence[str]] | None = None) -> None:
-        """`answers`: step id of a question → words people may answer with."""
+    def __init__(self, seed: int, clock: Clock, answers: Mapping[tuple[str, str], Sequence[str]] | None = None) -> None:
+        """`answers`: campaign and step id of a question → words people may answer with."""
         self.accepted = 0
         self._seed = seed
         self._clock = clock
@@ -159,9 +159,10 @@ class World:
         reactions = people.sms_reactions(self._seed, sms.to, sms.message_id, delivered_at)
         replies = [one for one in reactions if one.kind is ReactionKind.REPLY]
         dice = Dice.of(self._seed, "answer", sms.message_id)
-        if not replies and sms.step_id in self._answers and dice.chance("answers", ANSWERED):
+        question = sms.campaign_id, sms.step_id
+        if not replies and question in self._answers and dice.chance("answers", ANSWERED):
             after = delivered_at + dice.between("after", 30, 20 * people.HOUR)
-            words = dice.pick("words", self._answers[sms.step_id])
+            words = dice.pick("words", self._answers[question])
             replies = [Reaction(after, ReactionKind.REPLY, text=words)]
         for reaction in replies:
             at = _instant(reaction.at)

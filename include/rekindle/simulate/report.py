@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -12,8 +12,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rekindle.campaigns.models import Campaign
 from rekindle.demo.outcome import invariants_table
-from rekindle.simulate.play import Played
+from rekindle.simulate.played import ACTIVE, Played, steps_of
 from rekindle.vocabulary import Arm, Exit
 from rekindle.warehouse.ports import Row
 
@@ -22,36 +23,99 @@ _ENDED = "#c2410c"
 
 
 def played_page(played: Played) -> RenderableType:
-    """How many came to each step and how they ended, what was sent and what not and why, and the ten invariants."""
-    return Group(
-        Text(
-            f"{played.campaign_id}: {played.people:,} made-up lives over {played.days} days from"
-            f" {played.first_day:%a %d %b %Y}; {played.accepted:,} messages were taken, nobody was written to\n"
-        ),
-        _funnel_table(played),
-        _sending_table(played),
-        invariants_table(played.verdicts),
+    """How many came to each step and how they ended, who waited for whom, what was sent and what not and why, and the
+    ten invariants.
+    """
+    told = (
+        f"{played.people:,} made-up lives over {played.days} days from {played.first_day:%a %d %b %Y};"
+        f" {played.accepted:,} messages were taken, nobody was written to\n"
     )
+    if len(played.campaigns) == 1:
+        (campaign,) = played.campaigns
+        first: list[RenderableType] = [Text(f"{campaign.campaign_id}: {told}"), _funnel_table(played, campaign)]
+    else:
+        first = [
+            Text(f"{len(played.campaigns)} campaigns played together: {told}"),
+            _campaigns_table(played),
+            _ends_table(played),
+            *_deferrals_tables(played),
+        ]
+    return Group(*first, _sending_table(played), invariants_table(played.verdicts))
 
 
-def _funnel_table(played: Played) -> Table:
+def _campaigns_table(played: Played) -> Table:
+    table = Table(title="What each came to, the strongest first", title_justify="left")
+    table.add_column("campaign", no_wrap=True)
+    for heading in ("priority", "entered", "sent", "ended", "under way"):
+        table.add_column(heading, justify="right")
+    for campaign in played.campaigns:
+        ends = sum(played.ends_of(campaign.campaign_id).values(), Counter())
+        sent = played.sent_of(campaign.campaign_id)["sent"]
+        counts = (ends.total(), sent, ends.total() - ends[ACTIVE], ends[ACTIVE])
+        table.add_row(campaign.campaign_id, str(campaign.priority), *(f"{count:,}" for count in counts))
+    return table
+
+
+def _ends_table(played: Played) -> Table:
+    table = Table(title="How they ended, both arms together", title_justify="left")
+    table.add_column("campaign", no_wrap=True)
+    table.add_column("ends")
+    for campaign in played.campaigns:
+        ends = sum(played.ends_of(campaign.campaign_id).values(), Counter())
+        table.add_row(campaign.campaign_id, _told({end: ends[end] for end in map(str, Exit)}) or "nobody yet")
+    return table
+
+
+def _deferrals_tables(played: Played) -> list[Table]:
+    """How often each let another one pass, what came of these messages, and who wrote instead."""
+    table = Table(
+        title="One arbitration: who wrote later because another campaign wrote that day",
+        title_justify="left",
+        caption="a message may wait several times; sent later counts what the holdout would have had",
+    )
+    table.add_column("campaign", no_wrap=True)
+    for heading in ("times", "messages", "sent later", "ended before", "not yet"):
+        table.add_column(heading, justify="right")
+    winners = Table(title="Which campaign wrote instead, and how often", title_justify="left")
+    winners.add_column("campaign", no_wrap=True)
+    winners.add_column("waited for")
+    for campaign in played.campaigns:
+        rows = played.lost_by(campaign.campaign_id)
+        if not rows:
+            continue
+        times, messages, later, ended = (
+            int(sum(row[name] for row in rows)) for name in ("deferrals", "messages", "went_later", "ended_before")
+        )
+        counts = (times, messages, later, ended, messages - later - ended)
+        table.add_row(campaign.campaign_id, *(f"{count:,}" for count in counts))
+        others = {row["winning_campaign_id"]: int(row["deferrals"]) for row in rows}
+        winners.add_row(campaign.campaign_id, _told(others))
+    if not table.row_count:
+        table.add_row("nobody", *[""] * (len(table.columns) - 1))
+        return [table]
+    return [table, winners]
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+
+
+def _funnel_table(played: Played, campaign: Campaign) -> Table:
     arms: dict[str, Counter[str]] = {arm: Counter() for arm in Arm}
     for row in played.funnel:
         arms[row["arm"]][row["reached"]] += row["entries"]
-    exits: dict[str, Counter[str]] = {arm: Counter() for arm in Arm}
-    for row in played.exits:
-        exits[row["arm"]][row["outcome"]] += row["entries"]
-    entered = exits[Arm.TREATMENT].total()
+    ends = played.ends_of(campaign.campaign_id)
+    entered = ends[Arm.TREATMENT].total()
     table = Table(title="Who came how far", title_justify="left", caption="shares are of the treatment arm")
     table.add_column("step or end")
     for heading in ("treatment", "holdout", "share"):
         table.add_column(heading, justify="right")
-    for step in played.steps:
+    for step in steps_of(campaign):
         _add(table, step, arms, entered)
     table.add_section()
-    for end in [*(str(one) for one in Exit), "active"]:
-        if any(exits[arm][end] for arm in Arm):
-            _add(table, end if end != "active" else "still under way", exits, entered, end)
+    for end in [*(str(one) for one in Exit), ACTIVE]:
+        if any(ends[arm][end] for arm in Arm):
+            _add(table, end if end != ACTIVE else "still under way", ends, entered, end)
     return table
 
 
@@ -75,15 +139,19 @@ def _sending_table(played: Played) -> Table:
 
 
 def draw_funnel(played: Played, target: Path) -> None:
-    """Draw, day by day, how many of those written to had come to each message and how many had left (SVG or PNG)."""
+    """Draw, day by day, how many of those that the one campaign wrote to had come to each message and how many had left
+    (SVG or PNG).
+    """
     import matplotlib
+
+    (campaign,) = played.campaigns
 
     matplotlib.use("svg" if target.suffix == ".svg" else "agg")
     from matplotlib import pyplot
 
     rows = [row for row in played.funnel if row["arm"] == Arm.TREATMENT]
     lines = [("entered", _running(played, [row for row in rows if row["is_first"]]), "#475569", "-")]
-    for number, step in enumerate(played.message_steps):
+    for number, step in enumerate(one.step_id for one in campaign.message_steps):
         came = [row for row in rows if row["reached"] == step and not row["is_exit"]]
         lines.append((step, _running(played, came), _COLOURS[number % len(_COLOURS)], "-"))
     lines.append(("ended", _running(played, [row for row in rows if row["is_exit"]]), _ENDED, "--"))
@@ -112,7 +180,7 @@ def draw_funnel(played: Played, target: Path) -> None:
     axes.set_xlabel(f"day (1 is {played.first_day:%d %b %Y})")
     axes.set_ylabel("leads written to, from the first day on")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(f"{played.campaign_id}: how far they come, day by day", loc="left", fontweight="bold")
+    axes.set_title(f"{campaign.campaign_id}: how far they come, day by day", loc="left", fontweight="bold")
     note = f"{played.people:,} made-up people, {played.days} days, seed {played.seed}: nothing here is about yours."
     figure.text(0.01, 0.01, note, fontsize=7, color="#64748b")
     figure.tight_layout(rect=(0, 0.03, 0.98, 1))

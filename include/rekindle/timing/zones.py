@@ -70,17 +70,6 @@ def whereabouts(
     return Whereabouts((), None)
 
 
-def candidate_zones(
-    profile_time_zone: str | None,
-    phone_time_zones: Sequence[str],
-    country: str | None,
-    state: str | None = None,
-    postal_code: str | None = None,
-) -> tuple[str, ...]:
-    """As `whereabouts`, the zones alone."""
-    return whereabouts(profile_time_zone, phone_time_zones, country, state, postal_code).zones
-
-
 def proper_zone(name: str) -> str | None:
     """The IANA spelling of a zone written in any case; None if there is no such zone."""
     return _zones_by_folded_name().get(name.strip().casefold())
@@ -95,6 +84,11 @@ def _places(names: Iterable[str]) -> tuple[str, ...]:
 def zones_of_country(country: str | None) -> tuple[str, ...]:
     """All zones of a country by its ISO 3166 code, sorted; `()` if unknown. `US` includes Alaska and Hawaii."""
     return _zones_by_country().get(country_code(country), ())
+
+
+def countries_of_zones(zones: Iterable[str]) -> tuple[str, ...]:
+    """The ISO 3166 codes of the countries that these IANA zones are of, sorted."""
+    return tuple(sorted({_country_by_zone()[zone] for zone in zones if zone in _country_by_zone()}))
 
 
 def country_code(country: str | None) -> str:
@@ -123,6 +117,11 @@ def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
             country, _, zone = line.split("\t")[:3]
             zones.setdefault(country, []).append(zone)
     return {country: tuple(sorted(names)) for country, names in zones.items()}
+
+
+@lru_cache(maxsize=1)
+def _country_by_zone() -> Mapping[str, str]:
+    return {zone: country for country, zones in _zones_by_country().items() for zone in zones}
 
 
 @lru_cache(maxsize=512)

@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 import duckdb
 import tenacity
 
-from rekindle.errors import WarehouseBusyError
+from rekindle.errors import WarehouseBusyError, WarehouseMemoryError
 from rekindle.warehouse.dialect import DUCKDB, Dialect
 from rekindle.warehouse.ports import Row, Value
 from rekindle.warehouse.statements import statement as statement_text
@@ -107,14 +107,14 @@ class _Engine:
         #: By process: an engine's threads do not survive a fork, and closing it in the child would wait for them.
         self._engines: dict[int, duckdb.DuckDBPyConnection] = {}
         self._users = 0
-        self._megabytes = MEMORY
+        self.megabytes, self.threads = MEMORY, THREADS
 
     def open(self) -> tuple[duckdb.DuckDBPyConnection, bool]:
         """A connection to the file, and whether it must be handed back to `detach`."""
         with self._lock:
             if os.getpid() not in self._engines:
-                config = {"memory_limit": f"{self._megabytes}MB", "temp_directory": f"{self._path}.tmp"}
-                self._engines[os.getpid()] = duckdb.connect(config={"threads": THREADS, **config})
+                config = {"memory_limit": f"{self.megabytes}MB", "temp_directory": f"{self._path}.tmp"}
+                self._engines[os.getpid()] = duckdb.connect(config={"threads": self.threads, **config})
                 self._users = 0
             if not self._users:
                 try:
@@ -134,12 +134,13 @@ class _Engine:
             if not self._users:
                 self._engine.execute(f"detach {self._name()}")
 
-    def limit_memory(self, megabytes: int) -> None:
+    def limit(self, megabytes: int, threads: int) -> None:
         """For this process, from now on."""
         with self._lock:
-            self._megabytes = megabytes
+            self.megabytes, self.threads = megabytes, threads
             if os.getpid() in self._engines:
                 self._engine.execute(f"set memory_limit = '{megabytes}MB'")
+                self._engine.execute(f"set threads = {threads}")
 
     @property
     def _engine(self) -> duckdb.DuckDBPyConnection:
@@ -173,14 +174,32 @@ class DuckDbWarehouse:
             connection.begin()
             try:
                 yield DuckDbTransaction(connection, self.dialect)
+            except duckdb.OutOfMemoryException as error:
+                connection.rollback()
+                raise WarehouseMemoryError(
+                    f"{self.path.name}: what was asked does not fit into the engine's memory, on disk neither;"
+                    " give it more (REKINDLE_WAREHOUSE_MEMORY_MEGABYTES)"
+                ) from error
             except BaseException:
                 connection.rollback()
                 raise
             connection.commit()
 
-    def limit_memory(self, megabytes: int) -> None:
-        """Let DuckDB read and join in so much memory and no more in this process; what does not fit goes to disk."""
-        self._engine.limit_memory(megabytes)
+    def limit(self, megabytes: int, threads: int = THREADS) -> None:
+        """Let DuckDB read and join in so much memory and no more in this process; what does not fit goes to disk, and
+        what can not go there raises `WarehouseMemoryError`. Each thread holds a block of every column it reads.
+        """
+        self._engine.limit(megabytes, threads)
+
+    @contextmanager
+    def limited(self, megabytes: int, threads: int) -> Iterator[None]:
+        """As `limit`, and as it was before after the block."""
+        before = self._engine.megabytes, self._engine.threads
+        self._engine.limit(megabytes, threads)
+        try:
+            yield
+        finally:
+            self._engine.limit(*before)
 
     def run_script(self, sql: str) -> None:
         with self._connection() as connection:

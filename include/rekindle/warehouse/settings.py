@@ -94,7 +94,7 @@ def open_warehouse(settings: WarehouseSettings | None = None) -> Warehouse:
     from rekindle.warehouse.duckdb import DuckDbWarehouse
 
     warehouse = DuckDbWarehouse(settings.path)
-    warehouse.limit_memory(settings.memory_megabytes)
+    warehouse.limit(settings.memory_megabytes)
     return warehouse
 
 

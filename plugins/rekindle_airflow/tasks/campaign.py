@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from rekindle.planning.approval import RunReport
 
 
+#: The task that waits for a person.
+APPROVAL = "approve_run"
+
+
 def _campaign(campaign_id: str) -> Campaign:
     from rekindle.campaigns.loader import load_campaign
     from rekindle.project import project_root
@@ -57,7 +61,9 @@ def _rehearse_if_dry(campaign: Campaign) -> None:
 
 
 def _others_of_tick(campaign_id: str, context: Any) -> list[Campaign]:
-    """The other campaigns that take part in this tick: their files are whole, and their DAGs are not paused."""
+    """The other campaigns that take part in this tick: their files are whole, and their DAGs are not paused. In a tick
+    between two days only hourly ones do: the others' day would be refused as older than such a tick.
+    """
     import logging
     from http import HTTPStatus
 
@@ -65,23 +71,17 @@ def _others_of_tick(campaign_id: str, context: Any) -> list[Campaign]:
 
     from rekindle.campaigns.findings import InvalidCampaign
     from rekindle.campaigns.loader import campaign_files
-    from rekindle.planning import campaigns_of_tick
+    from rekindle.planning import campaigns_of_lately
     from rekindle.project import project_root
-    from rekindle_airflow.run_context import run_of
+    from rekindle_airflow.campaign_files import HOURLY_MODELS
+    from rekindle_airflow.run_context import is_between_days, run_of
     from rekindle_airflow.warehouses import open_warehouse
 
+    only_hourly = is_between_days(context)
     paths = campaign_files(project_root() / "include" / "campaigns")
     instance = context.get("ti")
 
-    def has_run_now(other_id: str) -> bool:
-        if instance is None:  # called as a plain function
-            return False
-        return bool(instance.get_dr_count(f"campaign__{other_id}", states=["queued", "running"]))
-
     def is_paused(other_id: str) -> bool:
-        # a paused DAG may have taken part yesterday, and its runs stay queued
-        if instance is None:
-            return False
         try:
             return bool(instance.get_dag(f"campaign__{other_id}").is_paused)
         except AirflowRuntimeError as error:
@@ -90,22 +90,31 @@ def _others_of_tick(campaign_id: str, context: Any) -> list[Campaign]:
             return True  # Airflow has no such DAG: nothing of it runs
 
     ids = [path.stem for path in paths if path.stem != campaign_id]
+    if instance is None:  # called as a plain function
+        ids = campaigns_of_lately(open_warehouse(), ids, run_of(context))
+    else:
+        # not by their runs: the scheduler makes those of one tick one after the other
+        ids = [other_id for other_id in ids if not is_paused(other_id)]
     others = []
-    for other_id in campaigns_of_tick(open_warehouse(), ids, run_of(context), has_run_now):
-        if is_paused(other_id):
-            continue
+    for other_id in ids:
         try:
-            others.append(_campaign(other_id))
+            other = _campaign(other_id)
+            if other.enter.model in HOURLY_MODELS or not only_hourly:
+                others.append(other)
         except InvalidCampaign:
             logging.getLogger(__name__).warning("%s takes no part: its file is broken, see its own run", other_id)
     return others
 
 
-def advance_journeys(campaign_id: str) -> dict[str, int]:
+def advance_journeys(campaign_id: str) -> None:
     """End what is ended; move accepted messages into their wait and finished waits onward. Then settle, with the other
-    campaigns of the tick, which of them writes to whom.
+    campaigns of the tick, which of them writes to whom. Skips the approval if nobody has to be asked: a skipped task
+    costs no process.
     """
+    import logging
+
     from airflow.sdk import get_current_context
+    from airflow.sdk.exceptions import DownstreamTasksSkipped
 
     from rekindle.planning import take_turns
     from rekindle_airflow.run_context import run_of
@@ -116,7 +125,13 @@ def advance_journeys(campaign_id: str) -> dict[str, int]:
     counts = _advance(campaign)
     others = _others_of_tick(campaign_id, context)
     lost = take_turns(open_warehouse(), campaign, others, run_of(context))
-    return counts | {"lost_to_other_campaigns": lost}
+    report = report_of_run(campaign_id)
+    for alert in report.alerts:
+        logging.getLogger(__name__).warning("REKINDLE ALERT campaign=%s %s", campaign_id, alert)
+    counts |= {"lost_to_other_campaigns": lost, "messages_at_most": sum(report.messages.values())}
+    context["ti"].xcom_push(key="return_value", value=counts)
+    if not report.questions:
+        raise DownstreamTasksSkipped(tasks=[APPROVAL])
 
 
 def _advance(campaign: Campaign) -> dict[str, int]:
@@ -136,6 +151,25 @@ def report_of_run(campaign_id: str) -> RunReport:
 
     with open_warehouse().transaction() as transaction:
         return report_run(transaction, _campaign(campaign_id), current_run(), settings().segment_price)
+
+
+def record_answer_of_run(campaign_id: str, answer: str, answered_by: str) -> None:
+    """Keep what was answered to this run's report, and by whom."""
+    from rekindle.clock import clock_from_environment
+    from rekindle.planning.approval import record_answer
+    from rekindle_airflow.run_context import current_run
+    from rekindle_airflow.warehouses import open_warehouse
+
+    report = report_of_run(campaign_id)
+    record_answer(
+        open_warehouse(),
+        _campaign(campaign_id),
+        report,
+        current_run(),
+        answer,
+        answered_by,
+        clock_from_environment(),
+    )
 
 
 def check_numbers(campaign_id: str) -> dict[str, int]:
@@ -280,7 +314,7 @@ def settle_run(campaign_id: str, **context: Any) -> dict[str, int]:
     """
     from rekindle.run import refuse_older_day
     from rekindle_airflow.guards import skip_if_refused
-    from rekindle_airflow.run_context import announce, run_of, skip_if_dry
+    from rekindle_airflow.run_context import announce, is_between_days, run_of, skip_if_dry
     from rekindle_airflow.warehouses import open_warehouse
 
     skip_if_dry(context)
@@ -288,7 +322,7 @@ def settle_run(campaign_id: str, **context: Any) -> dict[str, int]:
     with skip_if_refused(), open_warehouse().transaction() as transaction:
         refuse_older_day(transaction, run, "freeze_cohort", campaign_id)
     counts = _advance(_campaign(campaign_id)) | _tell_webhooks(campaign_id)
-    announce(context, run)
+    announce(context, run, between_days=is_between_days(context))
     return counts
 
 

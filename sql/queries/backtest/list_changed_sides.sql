@@ -7,5 +7,5 @@ select
     before_scores.cold_score as score_before,
     after_scores.cold_score as score_after
 from {{ marts }}.fct_cold_scores as after_scores
-full outer join scores_before as before_scores on after_scores.lead_id = before_scores.lead_id
+full outer join {{ marts }}.scores_before as before_scores on after_scores.lead_id = before_scores.lead_id
 order by lead_id

@@ -1,4 +1,4 @@
--- Everybody who was known at $as_of, as cold as the models found them, and whether they came back before $until.
+-- Everybody who was known at that time, as cold as the models found them, and whether they came back until the other.
 with
 
 seen as (

@@ -1,40 +1,15 @@
 {% from "macros/audience.jinja" import listed, meets -%}
 {% from "macros/moves.jinja" import drawn with context -%}
+{% from "macros/offers.jinja" import offers with context -%}
 -- Freeze the leads who want in today: who enters, in which arm, with the score that brought them in.
 insert into {{ state }}.journey_entries (
     entry_id, campaign_id, journey_version, lead_id, person_id, arm, variant, household_id, cohort_date, entered_at,
-    cold_score, score_contributions, segment, email_hash, phone_hash, run_id
+    attribution_window_days, cold_score, score_contributions, segment, email_hash, phone_hash, run_id
 )
 with
 -- Whoever offers themselves today: a row of the activation model, or the newest signal that came in.
 offered as (
-    {% if source | default("model") == "model" %}
-    select
-        entering.lead_id,
-        entering.person_id,
-        coalesce(entering.cold_score, 0) as cold_score,
-        coalesce(entering.score_contributions, '{}') as score_contributions,
-        entering.segment,
-        entering.crossed_cold_on,
-        cast(null as {{ timestamp }}) as happened_at
-    from {{ activation }}.{{ activation_model | default("sync_cold_leads") }} as entering
-    where entering.scored_as_of = $as_of
-    {% else %}
-    select
-        entering.lead_id,
-        entering.person_id,
-        0.0 as cold_score,
-        '{}' as score_contributions,
-        cast(null as {{ text }}) as segment,
-        cast(entering.happened_at as date) as crossed_cold_on,
-        entering.happened_at
-    from {{ activation }}.sync_inbound_signals as entering
-    where
-        entering.scored_as_of = $as_of
-        and entering.happened_at <= $as_of
-        and entering.kind = $signal_kind
-        and entering.name in ({{ listed("signal_name_", signal_names) }})
-    {% endif %}
+    {{ offers() | indent }}
 ),
 
 newest_offers as (
@@ -221,6 +196,7 @@ select
     household_id,
     $cohort_date as cohort_date,
     $as_of as entered_at,
+    $attribution_window_days as attribution_window_days,
     cold_score,
     score_contributions,
     segment,

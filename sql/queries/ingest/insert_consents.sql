@@ -19,6 +19,7 @@ stated as (
         '{{ channel }}' as channel,
         contacts.{{ address_hash }} as address_hash,
         users.{{ channel }}_consented_at as occurred_at,
+        users.{{ channel }}_consent_expires_at as expires_at,
         contacts.country
     from {{ activation }}.sync_lead_contacts as contacts
     inner join {{ raw }}.users as users on contacts.lead_id = users.user_id
@@ -151,6 +152,7 @@ digests as (
         stated.channel,
         stated.address_hash,
         stated.occurred_at,
+        stated.expires_at,
         'all' as topic,
         'granted' as action,
         cast(null as {{ text }}) as wording_version,
@@ -165,6 +167,7 @@ digests as (
         spoken_for.channel,
         spoken_for.address_hash,
         heard.occurred_at,
+        cast(null as {{ timestamp }}) as expires_at,
         heard.topic,
         heard.action,
         heard.wording_version,
@@ -181,7 +184,7 @@ identified as (
         digests.*,
         {{ uuid_of_digest("digest") }} as consent_id,
         row_number() over (
-            partition by digest order by lead_id asc nulls last, country asc nulls last
+            partition by digest order by expires_at asc nulls last, lead_id asc nulls last, country asc nulls last
         ) as telling
     from digests
 )
@@ -198,7 +201,7 @@ select
     identified.evidence,
     identified.country as jurisdiction,
     identified.occurred_at,
-    cast(null as {{ timestamp }}) as expires_at,
+    identified.expires_at,
     $recorded_at as recorded_at
 from identified
 left join {{ state }}.consents as known on identified.consent_id = known.consent_id

@@ -1,4 +1,5 @@
--- End every active entry that a life sign, an answer or a provider's receipt ends; the earliest cause wins.
+-- End every active entry that a life sign, an answer or a provider's receipt ends; the earliest cause wins. Nobody who
+-- is still under way entered before oldest_entered_at: it says nothing new, and spares the engines what is long past.
 insert into {{ state }}.journey_transitions (
     entry_id, campaign_id, sequence, from_stage, to_stage, reason, due_at, exit_reason, happened_at, recorded_at, run_id
 )
@@ -14,12 +15,7 @@ with active as (
         entries.phone_hash
     from {{ state }}.journey_state as journeys
     inner join {{ state }}.journey_entries as entries on journeys.entry_id = entries.entry_id
-    where journeys.exit_reason is null
-),
-
-horizon as (
-    select min(entered_at) as oldest_entered_at
-    from active
+    where journeys.exit_reason is null and entries.entered_at >= $oldest_entered_at
 ),
 
 -- She logged in or did the key action.
@@ -32,10 +28,9 @@ life_signs as (
         50 as priority
     from active
     inner join {{ activation }}.sync_life_signs as signs on active.lead_id = signs.lead_id
-    cross join horizon
     where
         signs.occurred_at > active.entered_at
-        and signs.occurred_at >= horizon.oldest_entered_at
+        and signs.occurred_at >= $oldest_entered_at
         and signs.occurred_at <= $as_of
     group by active.entry_id, signs.kind
 ),
@@ -47,6 +42,7 @@ entry_messages as (
         active.entry_id
     from {{ state }}.messages as messages
     inner join active on messages.entry_id = active.entry_id
+    where messages.planned_at >= $oldest_entered_at
 ),
 
 -- When the mail was there to be read. Twilio's receipt has no instant of its own: it may come after the click.
@@ -173,7 +169,7 @@ refusals as (
             messages.provider = errors.provider
             and messages.error_code = errors.error_code
             and errors.seen_in = 'api'
-    where messages.status = 'failed'
+    where messages.status = 'failed' and messages.planned_at >= $oldest_entered_at
 ),
 
 signs as (

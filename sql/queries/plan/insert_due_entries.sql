@@ -1,7 +1,7 @@
 {% from "macros/people.jinja" import addresses_of, asked_for_less_and_heard, holding_back, join_zone_evidence,
     latest_consents_of, refusing, written_since with context -%}
 -- Judge every due entry at a send step. One reason per clause, the first that holds decides; the reasons are the words
--- of the product.
+-- of the product. Nobody who is still under way entered before oldest_entered_at.
 insert into {{ state }}.due_entries (
     entry_id, campaign_id, lead_id, person_id, arm, step_id, channel, attempt_class, address_hash, verdict, reason,
     time_zones, window_opens_at, window_closes_at, next_due_at, detail
@@ -34,6 +34,7 @@ with due as (
         and journeys.stage = $step_id
         and journeys.exit_reason is null
         and journeys.due_at <= $as_of
+        and entries.entered_at >= $oldest_entered_at
         -- a provider asked to wait, or an account is held: until then a message that expired is not planned anew
         and not exists (
             select 1
@@ -52,7 +53,7 @@ attempts as (
         max(case when messages.status = 'expired' then 0 else 1 end) as is_under_way
     from {{ state }}.messages as messages
     inner join due on messages.entry_id = due.entry_id
-    where messages.step_id = $step_id
+    where messages.step_id = $step_id and messages.planned_at >= $oldest_entered_at
     group by messages.entry_id
 ),
 
@@ -65,6 +66,7 @@ unfilled as (
     inner join {{ state }}.decisions as decisions on messages.message_id = decisions.message_id
     where
         messages.step_id = $step_id
+        and messages.planned_at >= $oldest_entered_at
         and messages.journey_version = $journey_version
         and messages.attempting_at is null
         and decisions.reason = 'configuration'

@@ -1,5 +1,6 @@
 -- One campaign a day writes to a person: whoever wrote already, then by priority, value and age. The others wait until
 -- tomorrow. It is settled once for all campaigns of the tick, so it does not matter which of them is planned first.
+-- Nobody who is still under way entered before oldest_entered_at.
 insert into {{ state }}.lost_turns (as_of, entry_id, campaign_id, winning_campaign_id)
 with due as (
     select
@@ -24,15 +25,21 @@ with due as (
     inner join {{ state }}.journey_entries as entries on journeys.entry_id = entries.entry_id
     left join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
     left join {{ state }}.journey_transitions as moves
-        on journeys.entry_id = moves.entry_id and journeys.last_sequence = moves.sequence
-    where journeys.exit_reason is null and journeys.due_at <= $as_of
+        on
+            journeys.entry_id = moves.entry_id
+            and journeys.last_sequence = moves.sequence
+            and moves.happened_at >= $oldest_entered_at
+    where
+        journeys.exit_reason is null
+        and journeys.due_at <= $as_of
+        and entries.entered_at >= $oldest_entered_at
 ),
 
 under_way as (
     select distinct due.entry_id
     from due
     inner join {{ state }}.messages as messages on due.entry_id = messages.entry_id and due.stage = messages.step_id
-    where messages.status <> 'expired'
+    where messages.status <> 'expired' and messages.planned_at >= $oldest_entered_at
 ),
 
 -- What left today or may still leave. What is withheld from a holdout counts as it would have counted.

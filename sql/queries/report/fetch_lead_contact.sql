@@ -6,6 +6,8 @@ select
     contacts.first_name,
     contacts.time_zone,
     contacts.country,
+    contacts.state,
+    contacts.postal_code,
     contacts.locale,
     contacts.plan,
     contacts.last_key_action_on,

@@ -1,3 +1,3 @@
--- The instant of the scores that a cohort would be frozen from; null when nobody is cold.
-select max(cold_leads.scored_as_of) as scored_as_of
-from {{ activation }}.sync_cold_leads as cold_leads
+-- The instant of the newest rows that a cohort would be frozen from; null when there are none.
+select max(entering.scored_as_of) as scored_as_of
+from {{ activation }}.{{ activation_model | default("sync_cold_leads") }} as entering

@@ -51,6 +51,16 @@ lead_addresses as (
     from lead_messages
 ),
 
+-- Why somebody stays where they are is told once, by the decision.
+told_by_decision as (
+    select distinct
+        entry_id,
+        decided_at,
+        reason
+    from {{ state }}.decisions
+    where lead_id = $lead_id
+),
+
 known_addresses as (
     select distinct
         address_hash,
@@ -64,7 +74,7 @@ select
     lead_entries.campaign_id,
     'entered' as kind,
     lead_entries.arm || ', cohort of ' || cast(lead_entries.cohort_date as {{ text }}) as what,
-    'cold score ' || cast(round(lead_entries.cold_score, 1) as {{ text }}) || ' ' || lead_entries.score_contributions
+    'cold score ' || {{ tenths_text("lead_entries.cold_score") }} || ' ' || lead_entries.score_contributions
     || coalesce(', ' || lead_entries.segment, '') || ', journey version ' || lead_entries.journey_version as why,
     lead_entries.run_id
 from lead_entries
@@ -74,18 +84,25 @@ select
     case
         when transitions.exit_reason is not null then 70
         when transitions.sequence = 1 then 11
-        when transitions.reason = 'message_accepted' then 45
+        when transitions.reason in ('message_accepted', 'message_withheld') then 45
         else 20
     end as place,
     transitions.campaign_id,
     'moved' as kind,
     coalesce(transitions.from_stage || ' -> ', '') || transitions.to_stage
     || coalesce(', ended as ' || transitions.exit_reason, '')
-    || coalesce(', due ' || cast(transitions.due_at as {{ text }}), '') as what,
+    || coalesce(', due ' || {{ instant_text("transitions.due_at") }}, '') as what,
     transitions.reason as why,
     transitions.run_id
 from {{ state }}.journey_transitions as transitions
 inner join lead_entries on transitions.entry_id = lead_entries.entry_id
+left join told_by_decision
+    on
+        transitions.entry_id = told_by_decision.entry_id
+        and transitions.happened_at = told_by_decision.decided_at
+        and transitions.reason = told_by_decision.reason
+        and transitions.from_stage = transitions.to_stage
+where told_by_decision.entry_id is null
 union all
 select
     lead_messages.planned_at as happened_at,
@@ -116,7 +133,7 @@ select
     decisions.campaign_id,
     'not sent' as kind,
     decisions.channel || ' of step ' || decisions.step_id
-    || coalesce(', again from ' || cast(decisions.next_due_at as {{ text }}), '') as what,
+    || coalesce(', again from ' || {{ instant_text("decisions.next_due_at") }}, '') as what,
     decisions.reason || coalesce(': ' || decisions.detail, '') as why,
     decisions.run_id
 from {{ state }}.decisions as decisions
@@ -147,7 +164,7 @@ select
     null as campaign_id,
     'suppressed' as kind,
     suppressions.channel || ', topic ' || suppressions.topic
-    || coalesce(', lifted ' || cast(suppressions.lifted_at as {{ text }}), '') as what,
+    || coalesce(', lifted ' || {{ instant_text("suppressions.lifted_at") }}, '') as what,
     suppressions.reason || ', told by ' || suppressions.source as why,
     null as run_id
 from {{ state }}.suppressions as suppressions
@@ -159,7 +176,7 @@ select
     null as campaign_id,
     'consent' as kind,
     consents.action || ', ' || consents.channel || ', topic ' || consents.topic
-    || coalesce(', until ' || cast(consents.expires_at as {{ text }}), '') as what,
+    || coalesce(', until ' || {{ instant_text("consents.expires_at") }}, '') as what,
     consents.source || coalesce(', wording ' || consents.wording_version, '') as why,
     null as run_id
 from {{ state }}.consents as consents
@@ -178,14 +195,15 @@ select
 from {{ state }}.contact_checks as checks
 where checks.address_hash in (select known_addresses.address_hash from known_addresses)
 union all
-select
+-- the log may have told it twice
+select distinct
     signs.occurred_at as happened_at,
     1 as place,
-    null as campaign_id,
+    cast(null as {{ text }}) as campaign_id,
     'alive' as kind,
     signs.event_type as what,
     signs.kind as why,
-    null as run_id
+    cast(null as {{ text }}) as run_id
 from {{ activation }}.sync_life_signs as signs
 where signs.lead_id = $lead_id
 order by happened_at, place, kind, what, why

@@ -1,4 +1,4 @@
--- When the run's messages may leave: those planned now, and those that wait for their window.
+-- When the run's messages may leave: those planned now, and those that wait; without what a holdout would have had.
 select
     leaving.leaves_at,
     leaving.channel,
@@ -14,8 +14,10 @@ from (
         decided.channel,
         decided.next_due_at as leaves_at
     from {{ state }}.decisions as decided
+    inner join {{ state }}.journey_entries as entries on decided.entry_id = entries.entry_id
     where
-        decided.campaign_id = $campaign_id
+        entries.arm = 'treatment'
+        and decided.campaign_id = $campaign_id
         and decided.run_id = $run_id
         and decided.next_due_at is not null
 ) as leaving

@@ -218,6 +218,35 @@ def test_when_everybody_is_refused_it_is_our_fault(
     assert checker.requests <= at_most
 
 
+def test_answers_go_where_the_campaign_says_and_no_request_mixes_two_addresses(
+    serve, sendgrid_account, provider_errors, an_email
+):
+    base_url, seen = serve(lambda _: Response(status_code=202, headers={"X-Message-Id": "abc"}))
+    channel = SendGridChannel(sendgrid_account(base_url, reply_to="care@shop.example"), provider_errors)
+    batch = [
+        an_email(1, reply_to="mara@shop.example"),
+        an_email(2),
+        an_email(3, reply_to="noor@shop.example"),
+        an_email(4, reply_to="mara@shop.example"),
+        an_email(5, reply_to="mara@shop.example", text="long " * MAX_SUBSTITUTION_BYTES),
+    ]
+
+    outcomes = channel.send(batch)
+
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.ACCEPTED}
+    sent = Counter()
+    for request in map(json.loads, (request.body for request in seen)):
+        ids = tuple(one["custom_args"]["rk_message_id"] for one in request["personalizations"])
+        assert all("reply_to" not in one for one in request["personalizations"])
+        sent[request["reply_to"]["email"], ids] += 1
+    assert sent == {
+        ("mara@shop.example", ("message-1", "message-4")): 1,
+        ("mara@shop.example", ("message-5",)): 1,
+        ("care@shop.example", ("message-2",)): 1,
+        ("noor@shop.example", ("message-3",)): 1,
+    }
+
+
 @pytest.mark.parametrize("field", ["from.email", "content.0.value", "reply_to", "tracking_settings.open_tracking"])
 def test_a_400_about_our_own_part_of_the_request_is_not_split(
     field, serve, sendgrid_account, provider_errors, an_email

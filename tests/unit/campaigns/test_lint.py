@@ -212,6 +212,22 @@ def test_a_good_campaign_is_clean(campaign_folder: Path) -> None:
             'send_window:\n  hours: ["21:00-24:00"]\n  wider_than_quiet_hours: true\nsender:',
             "spring.yaml:9: error: no text can ever leave in these hours. Add hours between 08:00-21:00.",
         ),
+        (
+            "spring.yaml",
+            "sender:",
+            "send_window:\n  weekdays: [mon]\n  by_weekday: {mon: []}\nsender:",
+            "spring.yaml:8: error: the send window opens on no day, so nothing can ever leave. "
+            "Give one of the weekdays hours.",
+        ),
+        # an offer that nobody makes
+        (
+            "spring.yaml",
+            "sender:",
+            "offers:\n  - {name: first, code: BACK, description: 10 %, valid_for: 3h}\n"
+            'send_window:\n  by_weekday: {wed: ["09:00-17:00"]}\nsender:',
+            "spring.yaml:9: warning: no step makes the offer `first`. "
+            "Add `offer: first` to a message step, or remove the offer.",
+        ),
     ],
 )
 def test_golden_findings(campaign_folder: Path, spoil: Spoil, file: str, old: str, new: str, said: str) -> None:
@@ -229,6 +245,83 @@ def test_an_e_mail_may_offer_the_preference_page(campaign_folder: Path, spoil: S
 def test_a_wider_window_is_allowed_if_it_is_said(campaign_folder: Path, spoil: Spoil) -> None:
     spoil("sender:", 'send_window:\n  hours: ["06:00-22:00"]\n  wider_than_quiet_hours: true\nsender:')
     assert findings(campaign_folder) == []
+
+
+def test_a_text_may_leave_on_the_one_day_that_has_decent_hours(campaign_folder: Path, spoil: Spoil) -> None:
+    window = 'send_window:\n  hours: ["22:00-23:00"]\n  by_weekday: {wed: ["10:00-11:00"]}\n'
+    spoil("sender:", f"{window}  wider_than_quiet_hours: true\nsender:")
+    assert findings(campaign_folder) == []
+
+
+@pytest.mark.parametrize(
+    ("window", "longest"),
+    [
+        ('{by_weekday: {wed: ["09:00-17:00"]}}', "8h"),
+        ('{hours: ["20:00-24:00", "00:00-03:00"], wider_than_quiet_hours: true}', "7h"),
+    ],
+)
+def test_an_offer_outlives_the_longest_opening_of_any_day(
+    campaign_folder: Path, spoil: Spoil, window: str, longest: str
+) -> None:
+    offer = "offers:\n  - {name: first, code: BACK, description: 10 %, valid_for: 7h}\n"
+    spoil("sender:", f"{offer}send_window: {window}\nsender:")
+    spoil("      template: probe.txt.j2", "      template: probe.txt.j2\n      offer: first")
+    said = f"may leave as late as {longest} after"
+    assert any(said in finding for finding in findings(campaign_folder))
+    spoil("valid_for: 7h", "valid_for: 9h")
+    assert not any(said in finding for finding in findings(campaign_folder))
+
+
+TWO_OFFERS = """\
+offers:
+  - {{name: big, code: BACK20, description: 20 %, value: {big}}}
+  - {{name: small, code: BACK10, description: 10 %, value: {small}}}
+sender:"""
+
+
+@pytest.mark.parametrize(("big", "small", "is_said"), [(20, 10, True), (10, 10, False), (10, 20.5, False)])
+def test_nobody_is_offered_less_later(
+    campaign_folder: Path, spoil: Spoil, big: float, small: float, is_said: bool
+) -> None:
+    spoil("sender:", TWO_OFFERS.format(big=big, small=small))
+    spoil("      template: probe.txt.j2", "      template: probe.txt.j2\n      offer: big")
+    spoil("      template: nudge.txt.j2", "      template: nudge.txt.j2\n      offer: small")
+    spoil("waits:", "waits, {{ offer_code }}:", PROBE)
+    spoil("waits:", "{{ offer_code }}:", NUDGE)
+    said = "spring.yaml:21: warning: step `nudge` offers 10 to leads who were offered 20 before. "
+    assert findings(campaign_folder) == ([f"{said}Offer as much or more; or make the smaller offer first."] * is_said)
+
+
+def test_an_offer_that_the_message_does_not_tell(campaign_folder: Path, spoil: Spoil) -> None:
+    spoil("sender:", "offers:\n  - {name: first, code: BACK10, description: 10 %}\nsender:")
+    spoil("      template: probe.txt.j2", "      template: probe.txt.j2\n      offer: first")
+    assert findings(campaign_folder) == [
+        f"{PROBE}:1: warning: step `probe` makes the offer `first`, and the message does not say so. "
+        "Add `{{ offer_code }}` or `{{ offer_description }}`, or take the offer out of the step."
+    ]
+
+
+def test_ways_that_nobody_is_drawn_into(campaign_folder: Path, spoil: Spoil) -> None:
+    spoil("sender:", "variants:\n  - {name: plain, weight: 1}\n  - {name: story, weight: 0}\nsender:")
+    spoil(
+        "  - id: listen_again",
+        "  - id: which\n    branch:\n      - when: {variant: story}\n        steps: []\n"
+        "  - id: draw\n    split:\n      - {name: a, weight: 1, steps: []}\n      - {name: b, weight: 0, steps: []}\n"
+        "  - id: listen_again",
+    )
+    said = findings(campaign_folder)
+    assert [finding.split(": ", 1)[1] for finding in said] == [
+        "warning: nobody is drawn into the variant `story`: its weight is 0. Give it a weight, or remove the case.",
+        "warning: nobody goes the way `b`: its weight is 0. Give it a weight, or remove it.",
+    ]
+
+
+def test_a_link_without_a_scheme_is_a_link_too(campaign_folder: Path, spoil: Spoil) -> None:
+    spoil("Stop it here:", "Or shop.example/sale and/or write. Stop it here:", PROBE)
+    assert [finding.split(": ", 1)[1] for finding in findings(campaign_folder)] == [
+        "error: the link shop.example/sale is not tracked, so a click on it is not a sign of life. "
+        "Use `{{ tracked_link }}`, or leave it out."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,15 @@ def test_texts_keep_to_the_quiet_hours_whatever_the_file_says(campaign_folder: P
             "  name: Mara\n  colour: red",
             ["spring.yaml:10: error: `sender` has no word `colour`. Known here: name, reply_to."],
         ),
+        # a name where an address belongs
+        (
+            "  name: Mara",
+            "  name: Mara\n  reply_to: Mara <mara@example.com>",
+            [
+                "spring.yaml:10: error: `Mara <mara@example.com>` is not one plain ASCII e-mail address"
+                " (in `reply_to` of `sender`). Write it like `mara@example.com`."
+            ],
+        ),
         # a kind of step nobody knows
         (
             "    wait: 72h",

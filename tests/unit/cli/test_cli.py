@@ -17,7 +17,7 @@ from rekindle.errors import BadInputError, RekindleError
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
-    *("migrate", "check", "explain", "preview", "plan", "lint", "receiver", "sandbox", "demo"),
+    *("migrate", "check", "backup", "explain", "preview", "plan", "lint", "receiver", "sandbox", "demo"),
     *("chaos", "backtest", "calibrate", "diff-score", "stops", "estimate", "simulate"),
 )
 #: Commands that have commands of their own.

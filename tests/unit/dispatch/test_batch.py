@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import duckdb
 import pytest
+from msgspec import structs
 
 from rekindle.campaigns.models import MessageTemplate
 from rekindle.channels.ports import OutcomeKind
@@ -272,7 +273,7 @@ def test_what_the_governor_says_holds_the_rest_of_the_batch_and_fails_nothing(re
 
     def held(item):
         outcome = world_module.refused(item, "sendgrid", "429", 429)
-        return replace(outcome, held=DecisionReason.BREAKER_OPEN, held_until=until)
+        return structs.replace(outcome, held=DecisionReason.BREAKER_OPEN, held_until=until)
 
     world.email.answer = held
     world.email.chunk_size = 1
@@ -299,7 +300,7 @@ def test_whom_a_breaker_held_is_free_when_a_person_closes_it(ready, world_module
 
     def held(item):
         outcome = world_module.refused(item, "sendgrid", "429", 429)
-        return replace(outcome, held=next(reasons), held_until=until)
+        return structs.replace(outcome, held=next(reasons), held_until=until)
 
     world.email.answer = held
     world.dispatch(batches, world.email, 0)
@@ -316,7 +317,7 @@ def test_a_stated_wait_is_when_the_message_is_due_again(ready, world_module, sta
     world, _, batches = ready
 
     def throttled(item):
-        return replace(world_module.refused(item, "sendgrid", "429", 429), retry_after_seconds=stated)
+        return structs.replace(world_module.refused(item, "sendgrid", "429", 429), retry_after_seconds=stated)
 
     world.email.answer = throttled
     world.dispatch(batches, world.email, 0)

@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import duckdb
 import pytest
 
-from rekindle.dispatch.batch import ENGINE_MEMORY
-from rekindle.warehouse.duckdb import MEMORY, DuckDbWarehouse
+from rekindle.dispatch.batch import ENGINE_MEMORY, ENGINE_THREADS, ENOUGH_ENGINE_MEMORY
+from rekindle.errors import WarehouseMemoryError
+from rekindle.warehouse.duckdb import MEMORY, THREADS, DuckDbTransaction, DuckDbWarehouse
 
 COUNT = "select count(*) as n from rekindle_state.erasures"
 #: Another process counts the rows, or says that the file is locked.
@@ -126,18 +128,78 @@ def test_more_rows_than_one_insert_takes_arrive_in_order_and_with_their_types(wa
         assert transaction.query("select * from rekindle_state.t order by number") == rows
 
 
-def setting(warehouse):
-    with warehouse.transaction() as transaction:
-        (row,) = transaction.query("select current_setting('memory_limit') as found")
-    number, unit = row["found"].split()
-    return float(number) * {"MiB": 1.048576, "GiB": 1073.741824}[unit]
+def memory_and_threads(transaction):
+    memory, threads = "current_setting('memory_limit') as memory", "current_setting('threads') as threads"
+    (row,) = transaction.query(f"select {memory}, {threads}")
+    number, unit = row["memory"].split()
+    megabytes = float(number) * {"MiB": 1.048576, "GiB": 1073.741824}[unit]
+    return min((ENGINE_MEMORY, ENOUGH_ENGINE_MEMORY, MEMORY), key=lambda limit: abs(limit - megabytes)), row["threads"]
 
 
-def test_memory_is_limited_and_a_send_task_limits_it_further(world):
+@pytest.fixture
+def seen(monkeypatch):
+    """What the engine may take in each transaction."""
+    noted = []
+    begin = DuckDbWarehouse.transaction
+
+    @contextmanager
+    def watched(warehouse):
+        with begin(warehouse) as transaction:
+            noted.append(memory_and_threads(transaction))
+            yield transaction
+
+    monkeypatch.setattr(DuckDbWarehouse, "transaction", watched)
+    return noted
+
+
+def planned(world):
     world.leads([{}])
     world.freeze(0)
     batches = world.plan(0)
     world.let_go()
-    assert setting(world.warehouse) == pytest.approx(MEMORY, rel=0.05)
+    return batches
+
+
+def test_a_send_task_takes_less_memory_and_others_get_theirs_back(world, seen):
+    batches = planned(world)
+    assert set(seen) == {(MEMORY, THREADS)}
+    seen.clear()
     world.dispatch(batches, world.email, 0)
-    assert setting(world.warehouse) == pytest.approx(ENGINE_MEMORY, rel=0.02)
+    in_task = [limits for limits in seen if limits != (MEMORY, THREADS)]
+    assert set(in_task) == {(ENGINE_MEMORY, ENGINE_THREADS)}
+    assert len(in_task) == 4  # claim, attempting, record, release
+    assert len(world.email.sent) == 1
+    seen.clear()
+    world.plan(1)
+    assert set(seen) == {(MEMORY, THREADS)}
+
+
+def test_a_claim_that_needs_more_memory_gets_it_once(world, seen, monkeypatch):
+    batches = planned(world)
+    execute = DuckDbTransaction.execute
+
+    def hungry(transaction, statement, /, **values):
+        if (
+            statement == "dispatch/claim_messages"
+            and memory_and_threads(transaction)[0] < ENOUGH_ENGINE_MEMORY // 10 * 10
+        ):
+            raise duckdb.OutOfMemoryException("could not allocate block")
+        return execute(transaction, statement, **values)
+
+    monkeypatch.setattr(DuckDbTransaction, "execute", hungry)
+    seen.clear()
+    world.dispatch(batches, world.email, 0)
+    assert len(world.email.sent) == 1
+    in_task = [memory for memory, _ in seen if memory != MEMORY]
+    assert in_task[:3] == [ENGINE_MEMORY, ENOUGH_ENGINE_MEMORY, ENGINE_MEMORY]
+
+
+def test_what_does_not_fit_at_all_says_which_setting_helps(world, monkeypatch):
+    batches = planned(world)
+
+    def starved(transaction, statement, /, **values):
+        raise duckdb.OutOfMemoryException("could not allocate block")
+
+    monkeypatch.setattr(DuckDbTransaction, "execute", starved)
+    with pytest.raises(WarehouseMemoryError, match="REKINDLE_WAREHOUSE_MEMORY_MEGABYTES"):
+        world.dispatch(batches, world.email, 0)

@@ -134,6 +134,12 @@ def test_readers_see_the_marts_and_nothing_personal(rights: Rights) -> None:
     assert rights["reader"] == {"marts": {"read"}}
 
 
+def test_who_makes_a_table_on_snowflake_can_not_pass_it_on() -> None:
+    made = re.findall(r"^create schema .*;$", (GRANTS / "snowflake.sql").read_text(), re.MULTILINE)
+    assert len(made) == 7
+    assert all(line.endswith(" with managed access;") for line in made)
+
+
 @pytest.mark.parametrize("name", ["snowflake", "bigquery"])
 def test_nothing_is_given_wholesale(name: str) -> None:
     text = (GRANTS / f"{name}.sql").read_text().lower()

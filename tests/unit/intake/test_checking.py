@@ -279,7 +279,8 @@ def test_the_rows_have_the_columns_of_the_raw_tables(workspace, write, noon):
     ]
     assert leads.rows.columns == [
         "user_id", "email", "phone", "first_name", "time_zone", "country", "locale", "plan",
-        "signed_up_at", "email_consented_at", "sms_consented_at", "properties", *from_file,
+        "signed_up_at", "email_consented_at", "sms_consented_at", "email_consent_expires_at", "sms_consent_expires_at",
+        "properties", *from_file,
     ]  # fmt: skip
     assert tickets.rows.columns == [
         "ticket_id", "user_id", "opened_at", "closed_at", "category", "satisfaction", *from_file

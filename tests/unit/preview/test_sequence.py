@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rekindle.campaigns.loader import load_campaign
+from rekindle.campaigns.loader import load_campaign, restore_campaign
 from rekindle.preview import preview_sequence, sample_lead
 from rekindle.preview.page import preview_page
 from rekindle.rendering.context import Company
@@ -66,6 +67,38 @@ def test_an_unknown_time_zone_holds():
     assert (probe.from_, probe.what) == (None, "held, the time zone is not known")
 
 
+@pytest.mark.parametrize(
+    ("place", "zone"),
+    [
+        ({"country": "US", "state": "HI"}, "Pacific/Honolulu"),
+        ({"country": "US", "postal_code": "60601"}, "America/Chicago"),
+    ],
+)
+def test_state_and_postal_code_say_where_as_they_do_in_a_real_run(place, zone):
+    probe, *_ = sequence(time_zone=None, phone_time_zones=None, **place)
+    assert CAMPAIGN.send_window.contains(probe.from_.astimezone(ZoneInfo(zone)))
+    assert probe.from_ == sequence(time_zone=zone)[0].from_
+
+
+def test_a_text_is_shown_within_the_hours_and_beside_the_holidays_of_the_state():
+    lead = {"time_zone": "America/Denver", "country": "US", "state": "UT"}
+    friday = datetime(2026, 7, 24, 18, tzinfo=UTC)  # Pioneer Day
+    weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    stored = json.loads(CAMPAIGN.definition_json)
+    stored["definition"]["send_window"] = {"hours": ["08:00-21:00"], "weekdays": weekdays}
+    stored["definition"]["steps"] = [step for step in stored["definition"]["steps"] if "email" not in step]
+    campaign = restore_campaign("texts", json.dumps(stored))
+    day_before, holiday = (
+        next(
+            step.from_
+            for step in preview_sequence(campaign, sample_lead() | lead, COMPANY, at, BASE)
+            if step.kind == "sms"
+        )
+        for at in (friday - timedelta(days=4), friday - timedelta(days=3))
+    )
+    assert (day_before, holiday) == (friday - timedelta(days=1), datetime(2026, 7, 25, 14, tzinfo=UTC))
+
+
 def test_a_held_message_says_which_field_is_missing():
     shorter = tuple(replace(step, max_segments=1) if step.kind == "sms" else step for step in CAMPAIGN.steps)
     campaign = replace(CAMPAIGN, steps=shorter)
@@ -98,3 +131,18 @@ def test_the_page_shows_the_words_the_price_and_the_local_time(with_fields, gree
     assert greeting in page
     assert "1. probe (email), Mon 23 Nov 08:00 to Mon 23 Nov 20:00" in page
     assert "2, 0.0200 at 0.01 a segment" in page
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (INCLUDE / "campaigns").glob("*.yaml")))
+def test_a_narrow_page_cuts_nothing_off(name):
+    campaign = load_campaign(INCLUDE / "campaigns" / f"{name}.yaml", INCLUDE / "templates")
+    steps = preview_sequence(campaign, sample_lead(), COMPANY, SATURDAY, BASE)
+    console = Console(file=io.StringIO(), width=60)
+    console.print(preview_page(campaign, steps, "America/New_York", None))
+    page = " ".join(console.file.getvalue().replace("│", " ").split())
+    assert "…" not in page.replace("/c/…", "")
+    assert [step.step_id for step in steps if f"{step.step_id}" not in page] == []
+    assert all(step.offer in page for step in steps if step.offer)
+    # an offer ends in the lead's own time
+    ends = [step.offer_ends_at.astimezone(ZoneInfo("America/New_York")) for step in steps if step.offer_ends_at]
+    assert all(f"until {end:%a %d %b %H:%M} if it leaves at once" in page for end in ends)

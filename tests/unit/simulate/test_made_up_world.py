@@ -32,7 +32,7 @@ AMERICA = (
 def test_every_zone_is_met_inside_its_window(campaign_id: str, day: int) -> None:
     campaign = load_campaign(INCLUDE / "campaigns" / f"{campaign_id}.yaml", INCLUDE / "templates")
     midnight = FIRST_DAY + timedelta(days=day)
-    runs = runs_of_day(campaign, AMERICA, midnight)
+    runs = runs_of_day([campaign], AMERICA, midnight)
     assert 1 <= len(runs) <= RUNS_A_DAY
     assert all(midnight <= at < midnight + timedelta(days=1) for at in runs)
     window = campaign.window_for(Channel.SMS)
@@ -44,7 +44,7 @@ def test_every_zone_is_met_inside_its_window(campaign_id: str, day: int) -> None
 def test_a_day_on_which_nothing_leaves_has_one_run() -> None:
     campaign = load_campaign(INCLUDE / "campaigns" / "incentive_win_back.yaml", INCLUDE / "templates")
     saturday = FIRST_DAY + timedelta(days=5)
-    assert len(runs_of_day(campaign, AMERICA, saturday)) == 1
+    assert len(runs_of_day([campaign], AMERICA, saturday)) == 1
 
 
 def test_a_leads_file_is_played_with_what_it_says_and_the_rest_made_up(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_who_said_stop_is_refused_as_twilio_would() -> None:
 
 
 def test_questions_are_answered_in_expected_words() -> None:
-    world = World(0, StillClock(FIRST_DAY), {"question": ["yes", "later"]})
+    world = World(0, StillClock(FIRST_DAY), {("spring", "question"): ["yes", "later"]})
     for line in range(100, 200):
         world.take_text(text_to(f"+1212555{line:04}", f"m{line}"))
     bodies = [line["body"] for line in world.until(FIRST_DAY + timedelta(days=2)).lines[Stream.TWILIO_INBOUND]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rekindle.timing.zones import candidate_zones, zones_of_country
+from rekindle.timing.zones import whereabouts, zones_of_country
 
 TOLL_FREE = [  # what libphonenumber 9 answers for +1 800, shortened to what matters: more zones than a place can have
     *(f"America/{city}" for city in ("Adak", "Anchorage", "Anguilla", "Antigua", "Barbados", "Boise", "Chicago")),
@@ -53,7 +53,7 @@ TOLL_FREE = [  # what libphonenumber 9 answers for +1 800, shortened to what mat
 def test_first_usable_evidence_wins(
     profile: str | None, phone: Sequence[str], country: str | None, expected: tuple[str, ...]
 ) -> None:
-    assert candidate_zones(profile, phone, country) == expected
+    assert whereabouts(profile, phone, country).zones == expected
 
 
 def test_all_zones_of_the_united_states_are_known() -> None:

@@ -4,7 +4,20 @@
 with
 
 entries as (
-    select * from {{ source('rekindle_state', 'journey_entries') }}
+    select
+        entry_id,
+        campaign_id,
+        lead_id,
+        person_id,
+        journey_version,
+        arm,
+        variant,
+        segment,
+        cold_score,
+        coalesce(attribution_window_days, {{ var('rekindle__attribution_days') }}) as attribution_window_days,
+        cohort_date,
+        entered_at
+    from {{ source('rekindle_state', 'journey_entries') }}
     where entered_at <= {{ as_of_timestamp() }}
 ),
 
@@ -61,14 +74,17 @@ joined as (
 
         -- numerics
         entries.cold_score,
+        entries.attribution_window_days,
 
         -- booleans
         latest_transitions.exit_reason is null as is_active,
+        {% for window, days in [('30d', 30), ('in_window', 'entries.attribution_window_days')] %}
         coalesce(
-            first_life_signs.first_life_sign_at <= {{ days_after('entries.entered_at', 30) }},
+            first_life_signs.first_life_sign_at <= {{ days_after('entries.entered_at', days) }},
             false
-        ) as is_reactivated_30d,
-        {{ days_after('entries.entered_at', 30) }} <= {{ as_of_timestamp() }} as is_matured_30d,
+        ) as is_reactivated_{{ window }},
+        {{ days_after('entries.entered_at', days) }} <= {{ as_of_timestamp() }} as is_matured_{{ window }},
+        {% endfor %}
         coalesce(leads.is_made_up, false) as is_made_up,
 
         -- dates and timestamps

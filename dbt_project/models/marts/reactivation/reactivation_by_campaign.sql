@@ -27,6 +27,7 @@ entries_by_campaign as (
         {% endfor %}
         {{ arm_counts('treatment') }},
         {{ arm_counts('holdout') }},
+        max(attribution_window_days) as attribution_window_days,
         {{ dbt.bool_or('is_made_up') }} as has_made_up_leads
     from entries
     group by campaign_id
@@ -42,10 +43,13 @@ counted as (
         coalesce(entries_by_campaign.exited_{{ exit }}, 0) as exited_{{ exit }},
         {% endfor %}
         {% for arm in ['treatment', 'holdout'] %}
-        {% for measure in ['entered', 'matured_30d', 'reactivated_30d'] %}
-        coalesce(entries_by_campaign.{{ arm }}_{{ measure }}, 0) as {{ arm }}_{{ measure }},
+        coalesce(entries_by_campaign.{{ arm }}_entered, 0) as {{ arm }}_entered,
+        {% for window in measured_windows() %}
+        coalesce(entries_by_campaign.{{ arm }}_matured_{{ window }}, 0) as {{ arm }}_matured_{{ window }},
+        coalesce(entries_by_campaign.{{ arm }}_reactivated_{{ window }}, 0) as {{ arm }}_reactivated_{{ window }},
         {% endfor %}
         {% endfor %}
+        entries_by_campaign.attribution_window_days,
         coalesce(entries_by_campaign.has_made_up_leads, false) as has_made_up_leads
     from campaigns
     left join entries_by_campaign on campaigns.campaign_id = entries_by_campaign.campaign_id
@@ -54,15 +58,13 @@ counted as (
 compared as (
     select
         *,
-        {{ arm_rate('treatment') }} as treatment_rate_30d,
-        {{ arm_rate('holdout') }} as holdout_rate_30d,
-        {{ arm_rate('treatment') }} - {{ arm_rate('holdout') }} as lift,
-        {{ newcombe_limit(
-            'treatment_reactivated_30d', 'treatment_matured_30d', 'holdout_reactivated_30d', 'holdout_matured_30d', 'lower'
-        ) }} as lift_ci_low,
-        {{ newcombe_limit(
-            'treatment_reactivated_30d', 'treatment_matured_30d', 'holdout_reactivated_30d', 'holdout_matured_30d', 'upper'
-        ) }} as lift_ci_high,
+        {% for window, lift in [('30d', 'lift'), ('in_window', 'lift_in_window')] %}
+        {{ arm_rate('treatment', window) }} as treatment_rate_{{ window }},
+        {{ arm_rate('holdout', window) }} as holdout_rate_{{ window }},
+        {{ arm_rate('treatment', window) }} - {{ arm_rate('holdout', window) }} as {{ lift }},
+        {{ lift_limit(window, 'lower') }} as {{ lift }}_ci_low,
+        {{ lift_limit(window, 'upper') }} as {{ lift }}_ci_high,
+        {% endfor %}
         {{ as_of_timestamp() }} as measured_as_of
     from counted
 )

@@ -21,8 +21,10 @@ counted as (
 compared as (
     select
         *,
-        {{ arm_rate('treatment') }} as treatment_rate_30d,
-        {{ arm_rate('holdout') }} as holdout_rate_30d
+        {{ arm_rate('treatment', '30d') }} as treatment_rate_30d,
+        {{ arm_rate('holdout', '30d') }} as holdout_rate_30d,
+        {{ arm_rate('treatment', 'in_window') }} as treatment_rate_in_window,
+        {{ arm_rate('holdout', 'in_window') }} as holdout_rate_in_window
     from counted
 )
 

@@ -45,6 +45,14 @@ select
             then {column_name: '{{ column.name }}', value: {{ column.name }}_cell, reason: {{ column.reason }}}
         {% endif %}
         {% endfor %}
+        {% if needs_one_of %}
+        {% for column in columns if column.name in needs_one_of and column.reason %}
+        when {{ needs_one_of | join(" is null and ") }} is null and {{ column.name }}_cell is not null
+            then {column_name: '{{ column.name }}', value: {{ column.name }}_cell, reason: {{ column.reason }}}
+        {% endfor %}
+        when {{ needs_one_of | join(" is null and ") }} is null
+            then {column_name: '{{ needs_one_of[0] }}', value: cast(null as varchar), reason: 'empty_value'}
+        {% endif %}
         when not is_known_user
             then {column_name: 'user_id', value: user_id_cell, reason: 'unknown_user_id'}
     end as problem,
