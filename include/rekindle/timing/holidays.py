@@ -7,6 +7,8 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from dateutil.easter import easter
+
 from rekindle.timing.send_window import WEEKDAYS
 
 _RULE = re.compile(
@@ -54,14 +56,3 @@ def _nth_weekday(year: int, month: int, nth: str, weekday: int) -> date:
     first = 1 + (weekday - date(year, month, 1).weekday()) % 7
     days = range(first, last_day + 1, 7)
     return date(year, month, days[-1] if nth == "last" else days[int(nth) - 1])
-
-
-def easter(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar (J. Meeus, Astronomical Algorithms, chapter 8)."""
-    century, in_century = divmod(year, 100)
-    golden = year % 19
-    epact = (19 * golden + century - century // 4 - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
-    to_sunday = (32 + 2 * (century % 4) + 2 * (in_century // 4) - epact - in_century % 4) % 7
-    shift = (golden + 11 * epact + 22 * to_sunday) // 451
-    month, day = divmod(epact + to_sunday - 7 * shift + 114, 31)
-    return date(year, month, day + 1)
