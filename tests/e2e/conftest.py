@@ -154,7 +154,9 @@ def new_demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
 
 @pytest.fixture(scope="module")
 def project_that_asks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This repository with one campaign more, `asks_first`: the cold leads again, with a limit that all are above."""
+    """This repository with one campaign more, `asks_first`: the same steps for who cancelled, with a limit that
+    all are above.
+    """
     project = tmp_path_factory.mktemp("project")
     (project / "include").mkdir()
     for path in [ROOT / name for name in ("dags", "plugins", "sql", "dbt_project")]:
@@ -166,10 +168,14 @@ def project_that_asks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / "include" / folder.name, folder)
     campaigns, templates = project / "include" / "campaigns", project / "include" / "templates"
     text = (campaigns / "cold_lead_reengagement.yaml").read_text()
-    assert "\npriority: 50\n" in text
-    (campaigns / "asks_first.yaml").write_text(
-        text.replace("\npriority: 50\n", "\npriority: 51\n\napproval: {above_messages: 0}\n")
-    )
+    for given, instead in (
+        # on one day one campaign writes to a person: these are other people than those of the day's campaign
+        ("activation_model: sync_cold_leads\n", "activation_model: sync_cancelled_subscriptions\n"),
+        ("\npriority: 50\n", "\npriority: 51\n\napproval: {above_messages: 0}\n"),
+    ):
+        assert text.count(given) == 1
+        text = text.replace(given, instead)
+    (campaigns / "asks_first.yaml").write_text(text)
     shutil.copytree(templates / "cold_lead_reengagement", templates / "asks_first")
     return project
 

@@ -29,12 +29,14 @@ DUE = """
 """
 CYCLE = ["ingest", "score", "reconcile", "measure", CAMPAIGN_DAG]
 LOG_ENDS = date(1997, 6, 16)
+#: Buyers of lately, so not cold, who then cancelled: nobody but `asks_first` writes to them.
+LEAVERS = [f"{number}" for number in range(90_001, 90_013)]
 AREAS = ("212", "213", "312", "305", "415", "602", "713", "206", "303", "404", "617", "702")
 
 
 def write_events(folder):
-    """Every twentieth customer of the CDNOW log up to mid-1997, and one of each fault; returns the users and where the
-    faults are.
+    """Every twentieth customer of the CDNOW log up to mid-1997, the leavers, and one of each fault; returns the users,
+    how many events are good and where the faults are.
     """
     rows = []
     for number, line in enumerate(cdnow_file().read_text().splitlines()[1:]):
@@ -42,6 +44,9 @@ def write_events(folder):
         bought = date.fromisoformat(day)
         if int(customer) % 20 == 0 and bought <= LOG_ENDS:
             rows.append((f"purchase-{number}", customer, "purchase", f"{bought}T{12 + number % 8}:00:00Z"))
+    for leaver in LEAVERS:
+        rows.append((f"bought-{leaver}", leaver, "purchase", "1997-06-02T12:00:00Z"))
+        rows.append((f"left-{leaver}", leaver, "subscription_cancelled", "1997-06-14T12:00:00Z"))
     rows.sort(key=lambda row: row[3])
     users = sorted({row[1] for row in rows})
     known = users[0]
@@ -258,7 +263,7 @@ def test_an_older_day_is_skipped_and_changes_nothing(lived, differing_rows, awai
     assert lived.check().returncode == 0
 
 
-# A second campaign, which is told of no day, writes to whom the first one let be. Its limit is nobody.
+# A second campaign, which is told of no day, writes to the leavers, whom the first one let be. Its limit is nobody.
 
 
 def test_a_run_that_a_person_starts_is_a_rehearsal(lived, differing_rows, await_run, quiet_since):
