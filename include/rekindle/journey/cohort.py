@@ -15,7 +15,7 @@ from rekindle.errors import ConfigurationError
 from rekindle.journey.moving import options_of
 from rekindle.run import Run, record_run, refuse_older_day
 from rekindle.stops import open_stops
-from rekindle.warehouse import Warehouse
+from rekindle.warehouse import Transaction, Warehouse
 from rekindle.warehouse.statements import with_words
 
 _NEVER = date(1, 1, 1)
@@ -40,48 +40,49 @@ def freeze_cohort(warehouse: Warehouse, campaign: Campaign, run: Run) -> dict[st
         )
         if stop := open_stops(transaction).forbids_entering(campaign):
             _log.warning("nobody enters %s: %s is stopped (%s)", campaign.campaign_id, stop.what, stop.mode)
-            counts = {"entered": 0}
-            record_run(transaction, run, "freeze_cohort", counts, campaign.campaign_id)
-            return counts
-        source = _source_of(campaign)
-        if not _ask(campaign, transaction.fetch, source.offer, as_of=run.as_of, **source.signals):
-            counts = {"entered": 0}
-            record_run(transaction, run, "freeze_cohort", counts, campaign.campaign_id)
-            return counts
-        entered = _ask(
-            campaign,
-            transaction.execute,
-            source.entries,
-            **source.signals,
-            **source.audience,
-            campaign_id=campaign.campaign_id,
-            journey_version=campaign.journey_version,
-            as_of=run.as_of,
-            cohort_date=run.cohort_date,
-            cohort_date_text=run.cohort_date.isoformat(),
-            may_re_enter_on=_may_re_enter_on(campaign, run),
-            re_entry="each_time" if campaign.enter.re_entry == "each_time" else "",
-            maximum_cohort_size=campaign.enter.maximum_cohort_size,
-            attribution_window_days=campaign.attribution_window_days,
-            holdout_share=campaign.holdout.share,
-            holdout_salt=campaign.holdout.salt,
-            run_id=run.run_id,
-        )
-        transaction.execute(
-            "cohort/insert_entry_transitions",
-            campaign_id=campaign.campaign_id,
-            cohort_date=run.cohort_date,
-            first_stage=campaign.first_step.step_id,
-            wait_seconds=seconds_in(campaign.first_step),
-            recorded_at=run.recorded_at,
-            run_id=run.run_id,
-        )
-        transaction.execute(
-            "cohort/insert_journey_state", campaign_id=campaign.campaign_id, cohort_date=run.cohort_date
-        )
+            entered = 0
+        else:
+            entered = _enter(transaction, campaign, run)
         counts = {"entered": entered}
         record_run(transaction, run, "freeze_cohort", counts, campaign.campaign_id)
     return counts
+
+
+def _enter(transaction: Transaction, campaign: Campaign, run: Run) -> int:
+    """Put who wants in on the first step; how many. Earlier entries are looked through only if somebody does."""
+    source = _source_of(campaign)
+    if not _ask(campaign, transaction.fetch, source.offer, as_of=run.as_of, **source.signals):
+        return 0
+    entered = _ask(
+        campaign,
+        transaction.execute,
+        source.entries,
+        **source.signals,
+        **source.audience,
+        campaign_id=campaign.campaign_id,
+        journey_version=campaign.journey_version,
+        as_of=run.as_of,
+        cohort_date=run.cohort_date,
+        cohort_date_text=run.cohort_date.isoformat(),
+        may_re_enter_on=_may_re_enter_on(campaign, run),
+        re_entry="each_time" if campaign.enter.re_entry == "each_time" else "",
+        maximum_cohort_size=campaign.enter.maximum_cohort_size,
+        attribution_window_days=campaign.attribution_window_days,
+        holdout_share=campaign.holdout.share,
+        holdout_salt=campaign.holdout.salt,
+        run_id=run.run_id,
+    )
+    transaction.execute(
+        "cohort/insert_entry_transitions",
+        campaign_id=campaign.campaign_id,
+        cohort_date=run.cohort_date,
+        first_stage=campaign.first_step.step_id,
+        wait_seconds=seconds_in(campaign.first_step),
+        recorded_at=run.recorded_at,
+        run_id=run.run_id,
+    )
+    transaction.execute("cohort/insert_journey_state", campaign_id=campaign.campaign_id, cohort_date=run.cohort_date)
+    return entered
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ transitions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rekindle.campaigns.models import Campaign, MessageStep
@@ -50,13 +50,14 @@ def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, ru
     with warehouse.transaction() as transaction:
         refuse_older_day(transaction, run, f"plan_{channel}", campaign.campaign_id)
         stop = open_stops(transaction).forbids_writing(campaign.campaign_id, channel)
+        oldest = oldest_entered_at(transaction)
         for version in in_flight(transaction, campaign):
             moved = 0
             for step in version.campaign.message_steps:
                 standing = version.standing.get(step.step_id)
                 # who was moved past an earlier step may have come to this one
                 if step.channel is channel and (moved or (standing is not None and standing.is_due(run.as_of))):
-                    moved += _plan_step(transaction, version.campaign, step, run, counts, stop)
+                    moved += _plan_step(transaction, version.campaign, step, run, counts, stop, oldest)
         record_run(transaction, run, f"plan_{channel}", counts, campaign.campaign_id)
         open_batches = transaction.fetch(
             "plan/list_open_batches", campaign_id=campaign.campaign_id, channel=channel, now=run.recorded_at
@@ -71,6 +72,7 @@ def _plan_step(
     run: Run,
     counts: dict[str, int],
     stop: Stop | None,
+    oldest: datetime | None,
 ) -> int:
     """Plan one step; how many ended there, were moved past it, or got a later due date."""
     place: dict[str, Any] = {"campaign_id": campaign.campaign_id, "step_id": step.step_id}
@@ -86,7 +88,7 @@ def _plan_step(
         cap_messages=campaign.caps.messages,
         give_up_since=may_give_up_since(transaction, run, PATIENCE_WITH_THE_WINDOW),
         patience_seconds=int(PATIENCE_WITH_THE_WINDOW.total_seconds()),
-        oldest_entered_at=oldest_entered_at(transaction),
+        oldest_entered_at=oldest,
         stopped_by=f"{stop.what}: {stop.mode}" if stop else None,
         journey_version=campaign.journey_version,
         **place,
