@@ -10,7 +10,6 @@ warehouse, with a million past entries and five thousand due, and with two milli
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from rekindle.backtest.models import dbt_environment, last_words
 from rekindle.campaigns.loader import load_campaign
 from rekindle.clock import clock_from_environment
 from rekindle.journey import advance_journeys
@@ -352,22 +352,16 @@ class Bench:
         finished = subprocess.run(
             [str(Path(sys.executable).with_name("dbt")), *arguments, "--quiet"],
             env={
-                **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
-                "REKINDLE_WAREHOUSE_PATH": str(self.file),
+                **dbt_environment(self.project, self.folder / "target", self.file),
                 "REKINDLE_AS_OF": as_of.isoformat(),
                 "REKINDLE_DUCKDB_MEMORY_LIMIT": MEMORY,
-                "DBT_PROJECT_DIR": str(self.project),
-                "DBT_PROFILES_DIR": str(self.project),
-                "DBT_TARGET_PATH": str(self.folder / "target"),
-                "DBT_LOG_PATH": str(self.folder / "target"),
-                "DBT_LOG_LEVEL_FILE": "none",
             },
             cwd=self.folder,
             capture_output=True,
             text=True,
         )
         if finished.returncode:
-            raise SystemExit(f"dbt {' '.join(arguments)} failed:\n{finished.stdout[-3000:]}{finished.stderr[-1000:]}")
+            raise SystemExit(f"dbt {' '.join(arguments)} failed:\n{last_words(finished)}")
 
 
 def _processor() -> float:
