@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import select
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import duckdb
 import jinja2
 import pytest
 
+from rekindle.backtest.models import dbt_environment
 from rekindle.warehouse.dialect import DUCKDB
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -191,13 +191,7 @@ class SmallWarehouse:
             RUNNER,
             json.dumps([[as_of and as_of.isoformat(), list(arguments)] for as_of, arguments in invocations]),
             {
-                **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
-                "REKINDLE_WAREHOUSE_PATH": str(self.path),
-                "DBT_PROJECT_DIR": str(PROJECT),
-                "DBT_PROFILES_DIR": str(PROJECT),
-                "DBT_TARGET_PATH": str(self.dbt_target),
-                "DBT_LOG_PATH": str(self.dbt_target),
-                "DBT_LOG_LEVEL_FILE": "none",
+                **dbt_environment(PROJECT, self.dbt_target, self.path),
                 "DBT_WRITE_JSON": "false",
                 **self.environment,
             },
