@@ -108,6 +108,13 @@ SQL_EXITS = [
 ]
 
 
+def acceptance(requests: int, run: Run) -> dict[str, Any]:
+    """What an acceptance in so many requests binds."""
+    proofs = {f"provider_message_id_{n}": f"proof {n}" for n in range(1, requests + 1)}
+    ends = {f"last_message_id_{n}": f"message {n}" for n in range(1, requests)}
+    return {"now": run.as_of, "batch_id": "b", "attempt_id": "a"} | proofs | ends
+
+
 class _Recorder:
     """A warehouse with nothing in it that remembers what it was asked."""
 
@@ -128,6 +135,8 @@ class _Recorder:
         self.asked.setdefault(statement, values)
         if statement == "audit/fetch_watermark":
             return [{"newest_as_of": None}]
+        if statement == "journey/fetch_oldest_entry":
+            return [{"under_way": 1, "entered_since": 1, "oldest_entered_at": values["since"]}]
         # somebody is offered, or nobody would be asked to enter
         return [{"lead_id": "somebody"}] if statement.startswith("cohort/list_an_offer") else []
 
@@ -160,14 +169,16 @@ def rendered_statements(campaign_with: Any, run: Run) -> dict[str, dict[str, Any
     for campaign in campaigns:
         freeze_cohort(recorder, campaign, run)  # type: ignore[arg-type]
         for step in campaign.steps:
-            move_from(recorder, campaign, step, run)  # type: ignore[arg-type]
+            move_from(recorder, campaign, step, run, run.as_of)  # type: ignore[arg-type]
         for batch_id in (None, "batch"):
             end_by_exits(recorder, campaign, run, batch_id)  # type: ignore[arg-type]
     older = campaign_with(steps=[{"id": "before", "email": EMAIL}, {"id": "archive", "end": "archived"}])
     flying = [VersionInFlight(each, {step: Standing(1, None)}) for each, step in ((older, "before"),)]
     move_to_newest(recorder, campaigns[-1], flying, run)  # type: ignore[arg-type]
     for context in ("", "joined"):
-        recorder.execute(with_words("dispatch/list_claimed_messages", context=context), batch_id="b", attempt_id="a")
+        recorder.fetch(with_words("dispatch/list_due_messages", context=context), batch_id="b", now=run.as_of)
+    for requests in ("1", "3"):
+        recorder.execute(with_words("dispatch/record_acceptance", requests=requests), **acceptance(int(requests), run))
     recorder.fetch(with_words("backtest/list_columns", schema="rekindle_state"), table="erasures")
     recorder.fetch(with_words("report/fetch_scores_age", activation_model="sync_cold_leads"))
     return recorder.asked

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,7 @@ class MortalWarehouse:
     def __init__(self, warehouse: Any) -> None:
         self.warehouse = warehouse
         self.is_dead = False
+        self.has_claimed = threading.Event()  # the first transaction of an attempt is its claim
 
     @property
     def dialect(self) -> Any:
@@ -85,8 +87,11 @@ class MortalWarehouse:
     def transaction(self) -> Iterator[Any]:
         if self.is_dead:
             raise WorkerDies
-        with self.warehouse.transaction() as transaction:
-            yield transaction
+        try:
+            with self.warehouse.transaction() as transaction:
+                yield transaction
+        finally:
+            self.has_claimed.set()
 
 
 @dataclass
@@ -119,6 +124,7 @@ class Attempt:
 
     def compose(self, row: dict[str, Any], now: datetime) -> Any:
         composed = self.machine.compose(row, now)
+        assert self.warehouse.has_claimed.wait(60)  # composing begins earlier, but the model takes a claim for one step
         self._meanwhile("composing")
         if self.dies == "composing":
             self.warehouse.is_dead = True

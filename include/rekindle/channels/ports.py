@@ -22,7 +22,7 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"  # not proved either way; never sent again
 
 
-class OutgoingEmail(Struct, frozen=True):
+class OutgoingEmail(Struct, frozen=True, gc=False):
     """One rendered e-mail, ready to leave."""
 
     message_id: str
@@ -37,7 +37,7 @@ class OutgoingEmail(Struct, frozen=True):
     reply_to: str | None = None  # where answers go; None is the account's own
 
 
-class OutgoingSms(Struct, frozen=True):
+class OutgoingSms(Struct, frozen=True, gc=False):
     """One rendered text message, ready to leave. `validity_seconds` is how long the provider may hold it back."""
 
     message_id: str
@@ -50,7 +50,7 @@ class OutgoingSms(Struct, frozen=True):
     validity_seconds: int
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What became of one message. `exit` and `suppression` come from the error table; `detail` names nobody.
 
     `retry_after_seconds` is how long the account should wait: after a refusal, or after an acceptance that says that

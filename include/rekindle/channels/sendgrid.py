@@ -25,9 +25,10 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Self
 
 import msgspec
 from python_http_client import Client
@@ -43,6 +44,7 @@ from rekindle.vocabulary import ErrorClass
 
 TEXT_TAG = "-rk_text-"
 HTML_TAG = "-rk_html-"
+_TAGS_BEGIN = "-rk_"
 _BYTES_OF_TAGS = len(TEXT_TAG) + len(HTML_TAG)
 MAX_PERSONALIZATIONS = 1_000
 MAX_SUBSTITUTION_BYTES = 10_000
@@ -53,6 +55,8 @@ REFUSALS_THAT_PROVE_OUR_FAULT = 15
 
 _RECIPIENT_FIELD = re.compile(r"personalizations(\.\d+)?(\.to(\.\d+(\.email)?)?)?")
 _POSITION = re.compile(r"personalizations\.(\d+)(?:\.|$)")
+_PLAIN_URL = re.compile(r"https?://[!-;=?-~]+")
+_LINE_BREAKS = frozenset("\r\n\0")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -96,14 +100,21 @@ class _Answer:
     positions: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    """A request in the form the SDK takes its own `Mail` in."""
+class _EncodedMail(bytes):
+    """A request's JSON, in the form the SDK takes its own `Mail` in.
 
-    body: dict[str, Any]
+    The SDK encodes what it is given, and writes all of it into a log line that nobody wants, for which a thousand
+    mails cost as much again as their sending: this is encoded already, and says nothing of itself.
+    """
 
-    def get(self) -> str:
-        return msgspec.json.encode(self.body).decode()
+    def get(self) -> Self:
+        return self
+
+    def encode(self, _encoding: str) -> Self:
+        return self
+
+    def __format__(self, _spec: str) -> str:
+        return f"{len(self)} bytes"
 
 
 class SendGridChannel:
@@ -151,17 +162,37 @@ class SendGridChannel:
                 outcomes[email.message_id] = self._row("400").outcome(email.message_id, f"not sent: {flaw}")
         halted: _Answer | None = None
         any_accepted = False
-        for request in _requests(fit):
+        for request, encoded in self._encoded_ahead(_requests(fit)):
             if halted is None:
-                settled, halted = self._send_isolating(request, any_accepted)
+                settled, halted = self._send_isolating(request, encoded.result(), any_accepted)
                 any_accepted = any_accepted or any(outcome.kind is OutcomeKind.ACCEPTED for outcome in settled.values())
                 outcomes |= settled
             else:
                 outcomes |= _not_attempted(request, halted)
         return [outcomes[message_id] for message_id in ids]
 
+    def _encoded_ahead(
+        self, requests: Iterator[list[OutgoingEmail]]
+    ) -> Iterator[tuple[list[OutgoingEmail], Future[_EncodedMail]]]:
+        """Each request with its encoding, which is made while the one before is on its way."""
+        before: tuple[list[OutgoingEmail], Future[_EncodedMail]] | None = None
+        for request in requests:
+            this = request, self._encoder.submit(self._encoded, request)
+            if before is not None:
+                yield before
+            before = this
+        if before is not None:
+            yield before
+
+    def _encoded(self, part: list[OutgoingEmail]) -> _EncodedMail:
+        return _EncodedMail(msgspec.json.encode(self._body(part)))
+
+    @cached_property
+    def _encoder(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, thread_name_prefix="encoding")
+
     def _send_isolating(
-        self, request: list[OutgoingEmail], any_accepted: bool
+        self, request: list[OutgoingEmail], encoded: _EncodedMail, any_accepted: bool
     ) -> tuple[dict[str, Outcome], _Answer | None]:
         """Send one request, splitting it while it is refused for one of its messages.
 
@@ -175,7 +206,7 @@ class SendGridChannel:
         halted: _Answer | None = None
         while queue and halted is None:
             part = queue.popleft()
-            answer = self._post(part)
+            answer = self._post(encoded if part is request else self._encoded(part), len(part))
             if answer.error is None:
                 any_accepted = True
                 outcomes |= {email.message_id: _accepted(email.message_id, answer) for email in part}
@@ -219,11 +250,11 @@ class SendGridChannel:
     def _row(self, code: str) -> ProviderError:
         return self._errors.for_api(Provider.SENDGRID, code, 400)
 
-    def _post(self, part: list[OutgoingEmail]) -> _Answer:
+    def _post(self, mail: _EncodedMail, size: int) -> _Answer:
         try:
-            response = self._client.send(_Encoded(self._body(part)))
+            response = self._client.send(mail)
         except HTTPError as refusal:
-            return self._refusal(refusal, len(part))
+            return self._refusal(refusal, size)
         except (OSError, http.client.HTTPException) as trouble:
             return _network_trouble(trouble)
         if response.status_code != 202:
@@ -316,21 +347,23 @@ def _fits_substitution(email: OutgoingEmail) -> bool:
         pairs = _substitutions(email).items()
         if sum(len(tag.encode()) + len(value.encode()) for tag, value in pairs) > MAX_SUBSTITUTION_BYTES:
             return False
-    return not any(tag in words for words in (email.subject, email.text, html) for tag in (TEXT_TAG, HTML_TAG))
+    return not any(_TAGS_BEGIN in words for words in (email.subject, email.text, html))
 
 
 def _flaw(email: OutgoingEmail) -> str | None:
     """Why a message can not be put into a request at all; such a message must not take its neighbours with it."""
-    if not email.subject.strip() or any(character in email.subject for character in "\r\n\0"):
+    if not email.subject.strip() or not _LINE_BREAKS.isdisjoint(email.subject):
         return "the subject is empty or holds a line break"
     if not email.text.strip() or (email.html is not None and not email.html.strip()):
         return "the body is empty"
-    if not re.fullmatch(r"https?://[!-;=?-~]+", email.unsubscribe_url):
+    if not _PLAIN_URL.fullmatch(email.unsubscribe_url):
         return "the unsubscribe link is not a plain URL"
     if not email.unsubscribe_url.startswith("https://") and not is_loopback(email.unsubscribe_url):
         return "the unsubscribe link is not https"
     try:
-        "".join((email.to, email.subject, email.text, email.html or "")).encode()
+        for words in (email.to, email.subject, email.text, email.html or ""):
+            if not words.isascii():
+                words.encode()
     except UnicodeEncodeError:
         return "the text is not valid Unicode"
     return None
@@ -365,11 +398,15 @@ def _requests(emails: Sequence[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
 
 def _weight(email: OutgoingEmail) -> int:
     """Bytes the message takes in a request at most; counted to the byte only if that is a lot."""
-    words = [email.to, email.subject, email.text, email.html or "", email.unsubscribe_url]
-    words += [email.message_id, email.campaign_id, email.step_id, email.lead_id]
-    # JSON writes a character in 6 bytes at worst, and one outside the Basic Multilingual Plane in 12.
-    most = 400 + sum(len(text) * (6 if text.isascii() else 12) for text in words)
-    return most if most * MAX_PERSONALIZATIONS <= MAX_REQUEST_BYTES else len(json.dumps(_personalization(email, True)))
+    words = len(email.to) + len(email.subject) + len(email.text) + len(email.html or "") + len(email.unsubscribe_url)
+    ids = len(email.message_id) + len(email.campaign_id) + len(email.step_id) + len(email.lead_id)
+    # JSON writes a character of ASCII in 6 bytes at worst, and any other in UTF-8 in 4.
+    most = 400 + 6 * (words + ids)
+    return most if most * MAX_PERSONALIZATIONS <= MAX_REQUEST_BYTES else _bytes_in_a_request(email)
+
+
+def _bytes_in_a_request(email: OutgoingEmail) -> int:
+    return len(msgspec.json.encode(_personalization(email, substituted=True)))
 
 
 def _split(part: list[OutgoingEmail], positions: frozenset[int]) -> list[list[OutgoingEmail]]:

@@ -7,6 +7,7 @@ import os
 import pkgutil
 import resource
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -33,7 +34,7 @@ from rekindle.run import Run
 from rekindle.tokens import TokenSigner
 from rekindle.vocabulary import Channel
 from rekindle.warehouse.dialect import DUCKDB
-from rekindle.warehouse.duckdb import DuckDbTransaction, DuckDbWarehouse
+from rekindle.warehouse.duckdb import LINGERING, DuckDbTransaction, DuckDbWarehouse
 from rekindle.warehouse.statements import statement
 
 STOPPED_BY_CONFIGURATION = 3
@@ -112,6 +113,7 @@ class Witness:
             case Deed.KILL:
                 os.kill(os.getpid(), signal.SIGKILL)
             case Deed.FREEZE:
+                time.sleep(2 * LINGERING)  # who hangs has let go of a file that was kept open for the next transaction
                 os.kill(os.getpid(), signal.SIGSTOP)
             case Deed.FILL_DISK:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

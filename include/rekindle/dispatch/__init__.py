@@ -2,6 +2,15 @@
 
 from rekindle.dispatch.batch import Dispatched, dispatch_batch
 from rekindle.dispatch.composer import Composed, Composer
-from rekindle.dispatch.sender import EmailSender, Sender, SmsSender
+from rekindle.dispatch.sender import EmailSender, Sender, SmsSender, emails_in_a_chunk
 
-__all__ = ["Composed", "Composer", "Dispatched", "EmailSender", "Sender", "SmsSender", "dispatch_batch"]
+__all__ = [
+    "Composed",
+    "Composer",
+    "Dispatched",
+    "EmailSender",
+    "Sender",
+    "SmsSender",
+    "dispatch_batch",
+    "emails_in_a_chunk",
+]

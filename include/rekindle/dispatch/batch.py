@@ -9,13 +9,16 @@ chunk is on its way the next one is composed.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Protocol, runtime_checkable
 
 from rekindle.campaigns.models import Campaign
@@ -38,6 +41,10 @@ LEASE = timedelta(minutes=30)  # longer than any batch takes at the slowest rate
 RETRY_REFUSED_AFTER = timedelta(minutes=5)
 #: Seconds that an answer waits for the next chunk to be composed, to be recorded in one transaction with its marking.
 PATIENCE_FOR_THE_NEXT = 0.1
+#: Seconds for which a thread that composes keeps the interpreter's lock from the others; the usual is 0.005.
+SWITCH_INTERVAL = 0.0002
+#: Up to so many requests of a chunk are recorded as ranges of messages.
+FEW_REQUESTS = 5
 #: MB for an engine that runs in this process. A send task wants a few thousand rows; without a limit the engine keeps
 #: every block it has looked through, and the task grows with the ledger. Each of its threads holds blocks besides.
 ENGINE_MEMORY = 80
@@ -53,7 +60,7 @@ class Dispatched:
     statuses: Counter[str] = field(default_factory=Counter)
 
     def as_counts(self) -> dict[str, int]:
-        return dict(sorted(self.statuses.items()))
+        return {str(status): count for status, count in sorted(self.statuses.items())}
 
 
 @runtime_checkable
@@ -62,6 +69,10 @@ class EmbeddedWarehouse(Protocol):
 
     def limited(self, megabytes: int, threads: int) -> AbstractContextManager[None]:
         """Read and join in so much memory and no more in this block, with so many threads."""
+        ...
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Stay open between transactions of this block that follow each other quickly."""
         ...
 
 
@@ -76,7 +87,7 @@ def dispatch_batch(
     """
     if not isinstance(warehouse, EmbeddedWarehouse):
         return _dispatch_batch(warehouse, batch_id, composer, sender, clock, run)
-    with warehouse.limited(ENGINE_MEMORY, ENGINE_THREADS):
+    with warehouse.limited(ENGINE_MEMORY, ENGINE_THREADS), warehouse.kept_open():
         return _dispatch_batch(warehouse, batch_id, composer, sender, clock, run)
 
 
@@ -84,12 +95,13 @@ def _dispatch_batch(
     warehouse: Warehouse, batch_id: str, composer: Composer, sender: Sender, clock: Clock, run: Run
 ) -> Dispatched:
     attempt = _Attempt(warehouse, batch_id, composer.campaign, sender, clock, run)
-    rows = attempt.claim()
-    composing = _Composing(rows, composer, clock, sender.chunk_size)
+    composing = _Composing(composer, clock, sender.chunk_size)
+    rows: list[Row] = []
     begun: set[str] = set()
     no: Outcome | None = None
     try:
         with composing:
+            rows = attempt.claim(composing)
             chunk = composing.take()
             ours = attempt.commit([], chunk)
             while chunk and attempt.stop is None:
@@ -112,42 +124,68 @@ def _dispatch_batch(
 
 
 class _Composing:
-    """Composes in the order of the rows, a chunk ahead of its use: memory holds two chunks and not a batch."""
+    """Composes in the order of the rows, a chunk ahead of its use: memory holds two chunks and not a batch.
 
-    def __init__(self, rows: Iterable[Row], composer: Composer, clock: Clock, size: int) -> None:
+    It does so while the warehouse and the provider work, and often is asked for the interpreter's lock meanwhile: the
+    engine wants it at every turn, and at the usual interval would wait for it longer than it works.
+    """
+
+    def __init__(self, composer: Composer, clock: Clock, size: int) -> None:
         self.held: list[_Held] = []  # complete once this is left
-        self._rows = iter(rows)
         self._composer = composer
         self._clock = clock
         self._size = size
+        self._rows: Iterator[Row] = iter(())
+        self._kept: Set[str] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="composing")
         self._following: Future[list[Composed]] | None = None
+        self._usual_interval = sys.getswitchinterval()
 
     def __enter__(self) -> None:
-        self._following = self._pool.submit(self._chunk)
+        sys.setswitchinterval(SWITCH_INTERVAL)
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        sys.setswitchinterval(self._usual_interval)
+
+    def begin(self, rows: Iterable[Row]) -> None:
+        """Compose these, and nothing that was begun before."""
+        if self._following is not None:
+            self._following.cancel()
+            wait([self._following])
+        self.held.clear()
+        self._rows, self._kept = iter(rows), None
+        self._following = self._pool.submit(self._chunk)
+
+    def keep(self, message_ids: Set[str]) -> None:
+        """Of what was begun, only these are still wanted."""
+        self._kept = message_ids
 
     def take(self, within: float | None = None) -> list[Composed]:
         """The next chunk, empty after the last. With `within` (seconds) also empty when it is not composed by then, or
         can not be: asked again without, this waits for it, or raises what went wrong.
         """
-        if self._following is None:
-            return []
-        if within is not None:
-            wait([self._following], timeout=within)
-            if not self._following.done() or self._following.exception() is not None:
-                return []
-        chunk = self._following.result()
-        self._following = self._pool.submit(self._chunk) if chunk else None
-        return chunk
+        while self._following is not None:
+            if within is not None:
+                wait([self._following], timeout=within)
+                if not self._following.done() or self._following.exception() is not None:
+                    return []
+            composed = self._following.result()
+            self._following = self._pool.submit(self._chunk) if composed else None
+            chunk = [item for item in composed if self._wants(item.message_id)]
+            if chunk:
+                return chunk
+        return []
+
+    def _wants(self, message_id: str) -> bool:
+        return self._kept is None or message_id in self._kept
 
     def _chunk(self) -> list[Composed]:
         chunk: list[Composed] = []
+        now = self._clock.now()
         for row in self._rows:
             try:
-                chunk.append(self._composer.compose(row, self._clock.now()))
+                chunk.append(self._composer.compose(row, now))
             except RenderingError as error:
                 self.held.append(_Held(row, DecisionReason.CONFIGURATION, str(error)))
             if len(chunk) == self._size:
@@ -172,24 +210,33 @@ class _Attempt:
         self._place = {"batch_id": batch_id, "attempt_id": self._attempt_id}
         self._held: list[_Held] = []
         self._attempting: set[str] = set()  # committed by this attempt and not recorded yet
+        self._has_claimed = False
         self.stop: str | None = None  # why a person stopped this, if one did
 
-    def claim(self) -> list[Row]:
-        """Expire, re-check at the last moment and claim, in one transaction; returns only what this attempt holds."""
+    def claim(self, composing: _Composing) -> list[Row]:
+        """Expire, re-check at the last moment and claim, in one transaction; returns only what this attempt holds, which
+        `composing` is at work on by then.
+        """
         try:
-            return self._claim()
+            rows = self._claim(composing)
         except WarehouseMemoryError:
             assert isinstance(self._warehouse, EmbeddedWarehouse)  # nobody else raises it
             with self._warehouse.limited(ENOUGH_ENGINE_MEMORY, ENGINE_THREADS):
-                return self._claim()
+                rows = self._claim(composing)
+        self._has_claimed = True
+        return rows
 
-    def _claim(self) -> list[Row]:
+    def _claim(self, composing: _Composing) -> list[Row]:
         now = self._clock.now()
         with self._warehouse.transaction() as transaction:
             end_by_exits(transaction, self._campaign, replace(self._run, as_of=now, recorded_at=now), self._batch_id)
             transaction.execute("dispatch/expire_messages", batch_id=self._batch_id, now=now)
             if self._is_stopped(transaction):
                 return []
+            context = "joined" if needs_lead_context(self._campaign) else ""
+            statement = with_words("dispatch/list_due_messages", context=context)
+            rows = transaction.fetch(statement, batch_id=self._batch_id, now=now)
+            composing.begin(rows)
             transaction.execute(
                 "dispatch/insert_recheck_decisions",
                 batch_id=self._batch_id,
@@ -200,10 +247,14 @@ class _Attempt:
                 run_id=self._run.run_id,
             )
             transaction.execute("dispatch/drop_refused_messages", batch_id=self._batch_id, now=now)
-            transaction.execute("dispatch/claim_messages", now=now, lease_expires_at=now + LEASE, **self._place)
-            context = "joined" if needs_lead_context(self._campaign) else ""
-            statement = with_words("dispatch/list_claimed_messages", context=context)
-            return transaction.fetch(statement, **self._place)
+            claimed = transaction.execute(
+                "dispatch/claim_messages", now=now, lease_expires_at=now + LEASE, **self._place
+            )
+            if claimed != len(rows):
+                ours = {row["message_id"] for row in transaction.fetch("dispatch/list_claimed_messages", **self._place)}
+                composing.keep(ours)
+                rows = [row for row in rows if row["message_id"] in ours]
+        return rows
 
     def call(self, ours: Sequence[Composed]) -> list[Outcome]:
         """Put what is committed through the channel. No warehouse is open."""
@@ -217,20 +268,19 @@ class _Attempt:
         """
         if not outcomes and not chunk:
             return []
-        rows = [_outcome_row(outcome, self._attempt_id, self._clock.now()) for outcome in outcomes]
         try:
             with self._warehouse.transaction() as transaction:
-                self._record(transaction, rows)
+                self._record(transaction, outcomes)
                 ours = self._mark(transaction, chunk)
         except Exception:
-            if rows and chunk:
+            if outcomes and chunk:
                 with self._warehouse.transaction() as transaction:
                     # One by one: whether the marking is on the disk is not known.
-                    self._record_each(transaction, rows)
+                    self._record_each(transaction, outcomes)
             raise
-        self._attempting -= {row["message_id"] for row in rows}
+        self._attempting -= {outcome.message_id for outcome in outcomes}
         self._attempting |= {item.message_id for item in ours}
-        self.dispatched.statuses.update(row["status"] for row in rows)
+        self.dispatched.statuses.update(_status_of(outcome)[0] for outcome in outcomes)
         return ours
 
     def hold(self, rows: Iterable[Row], no: Outcome) -> None:
@@ -240,6 +290,8 @@ class _Attempt:
 
     def release(self, not_composed: Iterable[_Held]) -> None:
         """Give back what was claimed and will not be sent, with the reason where there is one."""
+        if not self._has_claimed:
+            return
         now = self._clock.now()
         held = [*self._held, *not_composed]
         with self._warehouse.transaction() as transaction:
@@ -294,12 +346,13 @@ class _Attempt:
         transaction.execute("dispatch/delete_attempt_chunk", attempt_id=self._attempt_id)
         return ours
 
-    def _record(self, transaction: Transaction, rows: list[dict[str, Any]]) -> None:
-        if rows and not self._record_accepted(transaction, rows):
-            self._record_each(transaction, rows)
+    def _record(self, transaction: Transaction, outcomes: Sequence[Outcome]) -> None:
+        if outcomes and not self._record_accepted(transaction, outcomes):
+            self._record_each(transaction, outcomes)
 
-    def _record_each(self, transaction: Transaction, rows: list[dict[str, Any]]) -> None:
+    def _record_each(self, transaction: Transaction, outcomes: Sequence[Outcome]) -> None:
         now = self._clock.now()
+        rows = [_outcome_row(outcome, self._attempt_id, now) for outcome in outcomes]
         transaction.insert("rekindle_state.attempt_outcomes", rows)
         if any(row["reason"] for row in rows):
             transaction.execute("dispatch/insert_outcome_decisions", now=now, run_id=self._run.run_id, **self._place)
@@ -308,19 +361,28 @@ class _Attempt:
         transaction.execute("dispatch/record_outcomes", now=now, **self._place)
         transaction.execute("dispatch/delete_attempt_outcomes", attempt_id=self._attempt_id)
 
-    def _record_accepted(self, transaction: Transaction, rows: list[dict[str, Any]]) -> bool:
-        """Whether the rows are what nearly every chunk's are, all that is attempting accepted in one request, and so
-        were recorded without naming each.
+    def _record_accepted(self, transaction: Transaction, outcomes: Sequence[Outcome]) -> bool:
+        """Whether the outcomes are what nearly every chunk's are, all that is attempting accepted in a few requests,
+        and so were recorded without naming each.
         """
-        proof = rows[0]["provider_message_id"]
-        if any(row["status"] != MessageStatus.ACCEPTED or row["provider_message_id"] != proof for row in rows):
+        if any(outcome.kind is not OutcomeKind.ACCEPTED for outcome in outcomes):
             return False
-        if {row["message_id"] for row in rows} != self._attempting:
+        if {outcome.message_id for outcome in outcomes} != self._attempting:
             return False
+        in_order = sorted(outcomes, key=attrgetter("message_id"))
+        requests = [list(some) for _, some in groupby(in_order, key=attrgetter("provider_message_id"))]
+        if len(requests) > FEW_REQUESTS:
+            return False
+        proofs = {f"provider_message_id_{n}": some[0].provider_message_id for n, some in enumerate(requests, 1)}
+        ends = {f"last_message_id_{n}": some[-1].message_id for n, some in enumerate(requests[:-1], 1)}
         recorded = transaction.execute(
-            "dispatch/record_acceptance", now=self._clock.now(), provider_message_id=proof, **self._place
+            with_words("dispatch/record_acceptance", requests=str(len(requests))),
+            now=self._clock.now(),
+            **proofs,
+            **ends,
+            **self._place,
         )
-        return recorded == len(rows)  # else somebody overtook us, and each is looked at by itself
+        return recorded == len(outcomes)  # else somebody overtook us, and each is looked at by itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,17 @@ logger = logging.getLogger(__name__)
 _NEVER_TRIED = frozenset({"window_closed", "not_attempted"})
 
 
+#: E-mails that are `attempting` at once at most: so many are unknown when a task dies in the wrong moment.
+LARGEST_EMAIL_CHUNK = 3_000
+#: Seconds in which a chunk of e-mails leaves: a slow account's task that dies leaves no more of them unknown than that.
+SECONDS_AT_RISK = 10
+
+
+def emails_in_a_chunk(per_second: float) -> int:
+    """How many e-mails an account of that rate marks as `attempting` before the first of them is sent."""
+    return max(1, min(LARGEST_EMAIL_CHUNK, int(per_second * SECONDS_AT_RISK)))
+
+
 class Sender(Protocol):
     """One provider account, ready to send."""
 
@@ -45,11 +56,11 @@ class EmailSender:
     """SendGrid takes a thousand recipients in one request."""
 
     provider = "sendgrid"
-    chunk_size = 1_000
 
     def __init__(self, channel: EmailChannel, governor: Governor) -> None:
         self.channel = channel
         self.governor = governor
+        self.chunk_size = emails_in_a_chunk(governor.rate.units / governor.rate.per_seconds)
 
     def send(self, chunk: Sequence[Composed], clock: Clock) -> list[Outcome]:
         outcomes: list[Outcome] = []

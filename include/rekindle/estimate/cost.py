@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from rekindle.dispatch import EmailSender, SmsSender
+from rekindle.dispatch import SmsSender, emails_in_a_chunk
 from rekindle.estimate.builds import Builds
 from rekindle.estimate.day import MeasuredDay
 from rekindle.estimate.prices import Price
@@ -89,7 +89,7 @@ class Workload:
 
     def chunks(self) -> dict[Channel, int]:
         """Transactions around calls: what is committed as `attempting` at once, of every batch."""
-        sizes = {Channel.EMAIL: EmailSender.chunk_size, Channel.SMS: SmsSender.chunk_size}
+        sizes = {Channel.EMAIL: emails_in_a_chunk(self.recipients_per_second), Channel.SMS: SmsSender.chunk_size}
         chunks = {}
         for channel, count in self._by_channel().items():
             full, rest = divmod(count, BATCH_SIZE[channel])

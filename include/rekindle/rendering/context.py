@@ -35,18 +35,30 @@ def message_context(
     `offer` is the step's; the day it ends is that of `lead["offer_ends_at"]`, which planning sets.
     """
     return {
+        **shared_context(campaign, company, offer),
         **{name: lead.get(name) for name in LEAD_FIELDS},
         "tracked_link": tracked_link,
         "unsubscribe_link": unsubscribe_link,
         "preferences_link": preferences_link,
         "confirm_link": confirm_link,
+        "offer_ends_on": end_of_offer(lead, offer),
+    }
+
+
+def shared_context(campaign: Campaign, company: Company, offer: OfferDefinition | None) -> dict[str, object]:
+    """The merge fields that are the same in every message of a step."""
+    return {
         "company_name": company.name,
         "postal_address": company.postal_address,
         "sender_name": campaign.sender.name,
         "offer_code": offer.code if offer else None,
         "offer_description": offer.description if offer else None,
-        "offer_ends_on": _day(lead.get("offer_ends_at")) if offer and offer.valid_for else None,
     }
+
+
+def end_of_offer(lead: Mapping[str, object], offer: OfferDefinition | None) -> date | None:
+    """The last day of the step's offer for the lead, None if it has no end."""
+    return _day(lead.get("offer_ends_at")) if offer and offer.valid_for else None
 
 
 def _day(instant: object) -> date | None:

@@ -61,7 +61,7 @@ class TemplateFailed(RenderingError):
         super().__init__(f"{template}:{line}: {reason}")
 
 
-class RenderedEmail(Struct, frozen=True):
+class RenderedEmail(Struct, frozen=True, gc=False):
     subject: str
     text: str
     html: str | None
@@ -69,7 +69,7 @@ class RenderedEmail(Struct, frozen=True):
     body_hash: str  # of what this lead is sent
 
 
-class RenderedSms(Struct, frozen=True):
+class RenderedSms(Struct, frozen=True, gc=False):
     body: str
     encoding: Encoding
     units: int
@@ -142,19 +142,66 @@ def parse_template(template: MessageTemplate) -> nodes.Template:
     return environment.parse(template.source)
 
 
+class EmailRenderer:
+    """Fills the templates of an e-mail step for one lead after the other: what is the same for all is done once."""
+
+    def __init__(self, step: EmailStep) -> None:
+        """Raises `TemplateFailed`."""
+        self.fields = used_fields(step)
+        self._subject = _Filling(_subject_template(step))
+        self._text = _Filling(step.template)
+        self._html = _Filling(step.html_template) if step.html_template else None
+        self._template_hash = template_hash(step)
+
+    def render(self, shown: Mapping[str, object], *, honeypot_link: str | None = None) -> RenderedEmail:
+        """As `render_email`, of the used fields that can be shown (`rekindle.rendering.fields.usable`)."""
+        subject = " ".join(self._subject.fill(shown).split())  # one line, whatever a field holds
+        text = _tidy(self._text.fill(shown)) + "\n"
+        html = self._html.fill(shown) if self._html else None
+        if html is not None and honeypot_link is not None:
+            html = _with_honeypot(html, honeypot_link)
+        return RenderedEmail(subject, text, html, self._template_hash, _hash(subject, text, html or ""))
+
+
+class SmsRenderer:
+    """Fills the template of a text step for one lead after the other."""
+
+    def __init__(self, step: SmsStep) -> None:
+        """Raises `TemplateFailed`."""
+        self.fields = used_fields(step)
+        self._template_name = step.template.name
+        self._max_segments = step.max_segments
+        self._body = _Filling(step.template)
+        self._is_gsm7 = _is_gsm7_template(step.template)
+        self._template_hash = template_hash(step)
+
+    def render(self, shown: Mapping[str, object]) -> RenderedSms:
+        """As `render_sms`, of the used fields that can be shown (`rekindle.rendering.fields.usable`)."""
+        if self._is_gsm7:
+            fitted = {
+                name: fit_to_gsm7(value) if isinstance(value, str) and not is_gsm7(value) else value
+                for name, value in shown.items()
+            }
+            shown = {name: value for name, value in fitted.items() if value is not None}
+        body = smart_encode(_tidy(self._body.fill(shown)))
+        size = measure(body)
+        if size.segments > self._max_segments:
+            raise MessageTooLong(self._template_name, size.segments, self._max_segments, size.encoding)
+        return RenderedSms(body, size.encoding, size.units, size.segments, self._template_hash, _hash(body))
+
+
+_email_renderer = lru_cache(maxsize=1024)(EmailRenderer)
+_sms_renderer = lru_cache(maxsize=1024)(SmsRenderer)
+
+
 def render_email(step: EmailStep, context: Mapping[str, object], *, honeypot_link: str | None = None) -> RenderedEmail:
     """Subject and bodies for one lead; raises `RenderingError`.
 
     With `honeypot_link` the HTML body gets a link that no person can see: whoever follows it is software. The plain
     text can hide nothing and gets none.
     """
-    fields = _shown(step, context)
-    subject = " ".join(_fill(_subject_template(step), fields).split())  # one line, whatever a field holds
-    text = _tidy(_fill(step.template, fields)) + "\n"
-    html = _fill(step.html_template, fields) if step.html_template else None
-    if html is not None and honeypot_link is not None:
-        html = _with_honeypot(html, honeypot_link)
-    return RenderedEmail(subject, text, html, template_hash(step), _hash(subject, text, html or ""))
+    renderer = _email_renderer(step)
+    return renderer.render(_shown(renderer.fields, context), honeypot_link=honeypot_link)
 
 
 def render_sms(step: SmsStep, context: Mapping[str, object]) -> RenderedSms:
@@ -163,18 +210,13 @@ def render_sms(step: SmsStep, context: Mapping[str, object]) -> RenderedSms:
     A template written in GSM-7 stays in GSM-7 for everybody: a name loses its accents if it must, and a name in another
     script gives way to the fallback, because one foreign letter more than doubles the price of the whole text.
     """
-    fields = _shown(step, context)
-    if _is_gsm7_template(step.template):
-        fitted = {
-            name: fit_to_gsm7(value) if isinstance(value, str) and not is_gsm7(value) else value
-            for name, value in fields.items()
-        }
-        fields = {name: value for name, value in fitted.items() if value is not None}
-    body = smart_encode(_tidy(_fill(step.template, fields)))
-    size = measure(body)
-    if size.segments > step.max_segments:
-        raise MessageTooLong(step.template.name, size.segments, step.max_segments, size.encoding)
-    return RenderedSms(body, size.encoding, size.units, size.segments, template_hash(step), _hash(body))
+    renderer = _sms_renderer(step)
+    return renderer.render(_shown(renderer.fields, context))
+
+
+def _shown(used: frozenset[str], context: Mapping[str, object]) -> dict[str, object]:
+    """What can be shown of what the templates ask for: no template sees what it does not name."""
+    return usable({name: context[name] for name in used if name in context})
 
 
 def _with_honeypot(html: str, link: str) -> str:
@@ -192,16 +234,31 @@ def template_hash(step: EmailStep | SmsStep) -> str:
     return _hash(step.subject, step.template.source, step.html_template.source if step.html_template else "")
 
 
-def _fill(template: MessageTemplate, fields: Mapping[str, object]) -> str:
-    try:
-        return _compiled(template.source, template.name.endswith(".html.j2")).render(fields)
-    except UndefinedError as error:
-        raise MissingMergeField(str(error.message), template.name) from None
-    except TemplateSyntaxError as error:
-        raise TemplateFailed(template.name, str(error.message), error.lineno) from None
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-        # Only the kind of error: its text may quote what the lead typed.
-        raise TemplateFailed(template.name, f"rendering failed with {type(error).__name__}") from None
+class _Filling:
+    """One template, filled for one lead after the other."""
+
+    def __init__(self, template: MessageTemplate) -> None:
+        self._name = template.name
+        self._is_the_same_for_all = not meta.find_undeclared_variables(parse_template(template))
+        self._template = _compiled(template.source, template.name.endswith(".html.j2"))
+        self._for_all: str | None = None
+
+    def fill(self, fields: Mapping[str, object]) -> str:
+        if self._for_all is not None:
+            return self._for_all
+        filled = self._filled(fields)
+        if self._is_the_same_for_all:
+            self._for_all = filled
+        return filled
+
+    def _filled(self, fields: Mapping[str, object]) -> str:
+        try:
+            return self._template.render(fields)
+        except UndefinedError as error:
+            raise MissingMergeField(str(error.message), self._name) from None
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            # Only the kind of error: its text may quote what the lead typed.
+            raise TemplateFailed(self._name, f"rendering failed with {type(error).__name__}") from None
 
 
 @lru_cache(maxsize=1024)
@@ -212,7 +269,6 @@ def _compiled(source: str, is_html: bool) -> Template:
     return template
 
 
-@lru_cache(maxsize=1024)
 def _subject_template(step: EmailStep) -> MessageTemplate:
     return MessageTemplate(f"subject of {step.step_id}", step.subject)
 
@@ -229,12 +285,6 @@ def used_fields(step: EmailStep | SmsStep) -> frozenset[str]:
     return frozenset().union(*(meta.find_undeclared_variables(parse_template(one)) for one in templates))
 
 
-def _shown(step: EmailStep | SmsStep, context: Mapping[str, object]) -> dict[str, object]:
-    """What can be shown of what the step's templates ask for: no template sees what it does not name."""
-    return usable({name: context[name] for name in used_fields(step) if name in context})
-
-
-@lru_cache(maxsize=1024)
 def _is_gsm7_template(template: MessageTemplate) -> bool:
     """Whether everything the template says by itself fits into GSM-7; comments do not count."""
     tree = parse_template(template)
@@ -251,8 +301,12 @@ def _tidy(text: str) -> str:
     """No blanks at line ends, no blank lines at either end, never more than one blank line in a row."""
     text = text.strip()
     # Nearly every text is tidy, and finding that out is quicker.
-    if text.isascii() and not any(mess in text for mess in _UNTIDY_ASCII):
-        return text
+    if text.isascii():
+        for mess in _UNTIDY_ASCII:
+            if mess in text:
+                break
+        else:
+            return text
     lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join(line for i, line in enumerate(lines) if line or lines[i - 1])
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,6 +34,9 @@ THREADS = 2
 ROWS_PER_INSERT = 10_000
 MEMORY = 2_000  # MB: several tasks share a machine, and DuckDB by itself would take four fifths of it
 PATIENCE = 180  # seconds: longer than any one transaction or dbt run of the embedded warehouse takes
+
+LINGERING = 0.1  # seconds that a file which is kept open stays open without a transaction
+LONGEST = 1.0  # seconds after which a file is let go of however busy its process is: others wait for it
 
 #: Statements by their text: of what a statement over a few thousand rows costs, reading its words is a third.
 _parsed: dict[str, duckdb.Statement] = {}
@@ -67,11 +71,12 @@ class DuckDbTransaction:
         cursor = self.connection.execute(sql, _naive(values))
         columns = cursor.description or []
         names = [column[0] for column in columns]
-        instants = [column[0] for column in columns if str(column[1]).startswith("TIMESTAMP")]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        for name in instants:
+        for name in [column[0] for column in columns if str(column[1]).startswith("TIMESTAMP")]:
             for row in rows:
-                row[name] = _aware(row[name])
+                instant = row[name]
+                if instant is not None and instant.tzinfo is None:
+                    row[name] = instant.replace(tzinfo=UTC)
         return rows
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Value]]) -> int:
@@ -99,7 +104,11 @@ class DuckDbTransaction:
 
 
 class _Engine:
-    """DuckDB with nothing but the attached file, and that only while somebody of this process uses it."""
+    """DuckDB with nothing but the attached file, and that only while somebody of this process uses it, or will at once.
+
+    Letting go of a file costs more than a small transaction: it brings the write-ahead log into the file, whole row
+    groups for a few rows.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
@@ -107,32 +116,66 @@ class _Engine:
         #: By process: an engine's threads do not survive a fork, and closing it in the child would wait for them.
         self._engines: dict[int, duckdb.DuckDBPyConnection] = {}
         self._users = 0
+        self._name: str | None = None  # of the attached file
+        self._attached_at = self._used_at = 0.0
+        self._idle: duckdb.DuckDBPyConnection | None = None  # to the attached file, for whoever comes next
+        self._lingers = 0  # blocks that want the file to stay open for a moment
         self.megabytes, self.threads = MEMORY, THREADS
 
     def open(self) -> tuple[duckdb.DuckDBPyConnection, bool]:
-        """A connection to the file, and whether it must be handed back to `detach`."""
+        """A connection to the file, and whether it must be handed back to `close`."""
         with self._lock:
-            if os.getpid() not in self._engines:
-                config = {"memory_limit": f"{self.megabytes}MB", "temp_directory": f"{self._path}.tmp"}
-                self._engines[os.getpid()] = duckdb.connect(config={"threads": self.threads, **config})
-                self._users = 0
-            if not self._users:
+            self._start()
+            if self._name is None:
                 try:
                     self._engine.execute("attach " + _quoted(self._path, "'"))
                 except duckdb.ResourceInUseException:
                     # Opened by other means in this very process: only that engine gives another connection.
                     return duckdb.connect(self._path, config={"threads": THREADS}), False
-            cursor = self._engine.cursor()
-            cursor.execute(f"use {self._name()}")
+                self._name, self._attached_at = self._name_of_the_file(), time.monotonic()
+            connection, self._idle = self._idle, None
+            if connection is None:
+                connection = self._engine.cursor()
+                connection.execute(f"use {self._name}")
             self._users += 1
-            return cursor, True
+            return connection, True
 
-    def detach(self) -> None:
-        """The connection is closed; the last one lets go of the file."""
+    def close(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Nobody uses the connection any more; the last one lets go of the file, now or soon."""
         with self._lock:
             self._users -= 1
-            if not self._users:
-                self._engine.execute(f"detach {self._name()}")
+            self._used_at = time.monotonic()
+            if self._lingers and self._idle is None and self._used_at - self._attached_at < LONGEST:
+                self._idle = connection
+                return
+            connection.close()
+            if not self._lingers or self._used_at - self._attached_at >= LONGEST:
+                self._let_go()
+
+    @contextmanager
+    def lingering(self) -> Iterator[None]:
+        """See `DuckDbWarehouse.kept_open`."""
+        is_over = threading.Event()
+        watching = threading.Thread(target=self._let_go_of_the_idle, args=[is_over], name="idle-warehouse", daemon=True)
+        with self._lock:
+            self._start()
+            self._lingers += 1
+        watching.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            watching.join()
+            with self._lock:
+                self._lingers -= 1
+                if not self._lingers:
+                    self._let_go()
+
+    def _let_go_of_the_idle(self, is_over: threading.Event) -> None:
+        while not is_over.wait(LINGERING / 2):
+            with self._lock:
+                if time.monotonic() - self._used_at >= LINGERING:
+                    self._let_go()
 
     def limit(self, megabytes: int, threads: int) -> None:
         """For this process, from now on."""
@@ -142,11 +185,27 @@ class _Engine:
                 self._engine.execute(f"set memory_limit = '{megabytes}MB'")
                 self._engine.execute(f"set threads = {threads}")
 
+    def _start(self) -> None:
+        """With the lock held: this process's engine, if it has none yet."""
+        if os.getpid() not in self._engines:
+            config = {"memory_limit": f"{self.megabytes}MB", "temp_directory": f"{self._path}.tmp"}
+            self._engines[os.getpid()] = duckdb.connect(config={"threads": self.threads, **config})
+            self._users, self._name, self._idle, self._lingers = 0, None, None, 0
+
+    def _let_go(self) -> None:
+        """With the lock held: close the file, unless somebody uses it."""
+        if self._name is None or self._users:
+            return
+        if self._idle is not None:
+            self._idle.close()
+        self._engine.execute(f"detach {self._name}")
+        self._idle = self._name = None
+
     @property
     def _engine(self) -> duckdb.DuckDBPyConnection:
         return self._engines[os.getpid()]
 
-    def _name(self) -> str:
+    def _name_of_the_file(self) -> str:
         """DuckDB makes it of the file's; dbt writes it into the views, so it must not be another."""
         (name,) = self._engine.execute(
             "select database_name from duckdb_databases() where not internal and path is not null"
@@ -201,6 +260,14 @@ class DuckDbWarehouse:
         finally:
             self._engine.limit(*before)
 
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Let the file stay open between transactions of this block that follow each other quickly: whoever waits for
+        it gets it `LINGERING` seconds after the last one, or after a transaction when it has been open for `LONGEST`.
+        """
+        with self._engine.lingering():
+            yield
+
     def run_script(self, sql: str) -> None:
         with self._connection() as connection:
             connection.execute(sql)
@@ -224,9 +291,10 @@ class DuckDbWarehouse:
         try:
             yield connection
         finally:
-            connection.close()
             if is_attached:
-                self._engine.detach()
+                self._engine.close(connection)
+            else:
+                connection.close()
 
 
 def _is_lock_conflict(error: BaseException) -> bool:
@@ -235,10 +303,6 @@ def _is_lock_conflict(error: BaseException) -> bool:
 
 def _quoted(text: str, quote: str) -> str:
     return quote + text.replace(quote, quote * 2) + quote
-
-
-def _aware(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
 def _naive_value(value: Any) -> Any:

@@ -6,7 +6,10 @@ set
     status_rank = 10,
     attempt_id = $attempt_id,
     claimed_at = $now,
-    lease_expires_at = $lease_expires_at
+    lease_expires_at = $lease_expires_at,
+    -- what an earlier attempt was refused for
+    error_code = null,
+    error_class = null
 where
     batch_id = $batch_id
     and status = 'planned'

@@ -11,7 +11,7 @@ import pytest
 
 from rekindle.channels.ports import Outcome, OutgoingEmail, OutgoingSms
 from rekindle.dispatch import Composed
-from rekindle.governor.rate import RateUnavailableError
+from rekindle.governor.rate import ProviderRate, RateUnavailableError
 
 NOW = datetime(2026, 1, 12, 18, tzinfo=UTC)
 
@@ -31,6 +31,7 @@ class ScriptedGovernor:
 
     def __init__(self, *, at_a_time: int = 1_000, in_all: int = 1_000_000) -> None:
         self.at_a_time, self.left = at_a_time, in_all
+        self.rate = ProviderRate(1_000_000)
         self.no: RateUnavailableError = RateUnavailableError("not now")
         self.told: list[Any] = []
 

@@ -49,6 +49,35 @@ def test_everything_planned_is_sent_once_and_recorded(ready):
         assert len(message["body_hash"]) == 64 and message["segments"] == 1
 
 
+@pytest.mark.parametrize("requests", [1, 2, 3])
+def test_each_message_is_recorded_with_the_proof_of_its_own_request(ready, world_module, requests):
+    world, _, batches = ready
+    proofs = {}
+
+    def in_a_request(item):
+        proofs[item.message_id] = f"request {len(proofs) * requests // 3}"
+        return structs.replace(world_module.accepted(item), provider_message_id=proofs[item.message_id])
+
+    world.email.answer = in_a_request
+    world.dispatch(batches, world.email, 0)
+    assert len(set(proofs.values())) == requests
+    assert {row["message_id"]: row["provider_message_id"] for row in world.messages()} == proofs
+    assert statuses(world) == ["accepted"] * 3
+
+
+def test_who_is_refused_at_the_last_moment_is_composed_and_not_sent(ready):
+    """Whole chunks of them, in whatever place: composing began before the re-check had its say."""
+    world, leads, batches = ready
+    world.email.chunk_size = 1
+    planned = [row["lead_id"] for row in sorted(world.messages(), key=lambda row: row["message_id"])]
+    refused = [lead for lead in leads if lead.lead_id in planned[:2]]
+    for lead in refused:
+        world.suppress(lead.email_hash, "email", "unsubscribed")
+    assert world.dispatch(batches, world.email, 0).as_counts() == {"accepted": 1, "held": 0}
+    assert [item.outgoing.lead_id for item in world.email.sent] == planned[2:]
+    assert [world.decisions(lead) for lead in refused] == [["suppressed"]] * 2
+
+
 def test_a_second_attempt_at_the_same_batch_sends_nothing(ready):
     world, _, batches = ready
     world.dispatch(batches, world.email, 0)

@@ -11,7 +11,7 @@ import pytest
 
 from rekindle.channels.ports import OutcomeKind
 from rekindle.channels.provider_errors import Provider, ProviderErrors
-from rekindle.dispatch import EmailSender, SmsSender
+from rekindle.dispatch import EmailSender, SmsSender, emails_in_a_chunk
 from rekindle.governor.rate import Governor, HeldError, ProviderRate
 from rekindle.vocabulary import DecisionReason, ErrorClass
 
@@ -179,3 +179,9 @@ def test_threads_are_kept_between_chunks_and_do_not_outlive_their_sender(
 def test_no_calls_at_once_is_no_sender(texts, governor):
     with pytest.raises(ValueError, match="at least one call"):
         SmsSender(texts(None), governor, calls_at_once=0)
+
+
+@pytest.mark.parametrize(("per_second", "in_a_chunk"), [(0.05, 1), (10, 100), (100, 1_000), (300, 3_000), (1e7, 3_000)])
+def test_a_chunk_of_emails_is_what_leaves_in_ten_seconds(per_second, in_a_chunk):
+    """A slow account's task that dies must not leave thousands of messages unknown that never left."""
+    assert emails_in_a_chunk(per_second) == in_a_chunk

@@ -195,9 +195,9 @@ def test_rows_of_a_table(sizes: Sizes, table: str, rows: int) -> None:
 
 
 def test_a_tick_on_demand() -> None:
-    # statements: READ 1 + 2 batches, OFFERED 1, MARK and HANDED_OVER 10 chunks each; dbt: 1 + 2 + 2 + 1 tables
-    least = (3 + 1 + 10) * LEAST + 6 * LEAST
-    most = 3 * 20_000_000 + 19_000_000 + 10 * (90_000_000 + LEAST)
+    # statements: READ 1 + 1 batch, OFFERED 1, MARK and HANDED_OVER 4 chunks each; dbt: 1 + 2 + 2 + 1 tables
+    least = (2 + 1 + 4) * LEAST + 6 * LEAST
+    most = 2 * 20_000_000 + 19_000_000 + 4 * (90_000_000 + LEAST)
     most += 34_000_000 + (LEAST + 52_000_000) + (34_000_000 + 26_000_000) + 19_000_000
     found = costs(WORKLOAD)
     assert found["BigQuery on demand, at least"].tick == pytest.approx(least / TEBIBYTE)
@@ -206,15 +206,15 @@ def test_a_tick_on_demand() -> None:
 
 
 def test_a_tick_on_slots_and_on_a_warehouse() -> None:
-    # 24 statements of 2 s; 4 of dbt's 6 take the warehouse, 30 s each; 10,000 e-mails leave in 5 s: 173 s
+    # 11 statements of 2 s; 4 of dbt's 6 take the warehouse, 30 s each; 10,000 e-mails leave in 5 s: 147 s
     found = costs(WORKLOAD)
-    assert found["BigQuery Standard edition"].tick == pytest.approx(50 * 173 / 3600)
-    assert found["BigQuery Standard edition"].money == pytest.approx(50 * 173 / 3600 * 30 * 0.04)
+    assert found["BigQuery Standard edition"].tick == pytest.approx(50 * 147 / 3600)
+    assert found["BigQuery Standard edition"].money == pytest.approx(50 * 147 / 3600 * 30 * 0.04)
     # and 60 s until it suspends
-    assert found["Snowflake Standard, XSMALL"].tick == pytest.approx(233 / 3600)
-    assert found["Snowflake Enterprise, XSMALL"].money == pytest.approx(233 / 3600 * 30 * 3)
+    assert found["Snowflake Standard, XSMALL"].tick == pytest.approx(207 / 3600)
+    assert found["Snowflake Enterprise, XSMALL"].money == pytest.approx(207 / 3600 * 30 * 3)
     medium = costs(replace(WORKLOAD, warehouse_size="MEDIUM"))
-    assert medium["Snowflake Standard, MEDIUM"].tick == pytest.approx(4 * 233 / 3600)
+    assert medium["Snowflake Standard, MEDIUM"].tick == pytest.approx(4 * 207 / 3600)
 
 
 def test_what_is_sent_slowly_keeps_the_warehouse_awake() -> None:

@@ -18,7 +18,7 @@ from rekindle.estimate.page import assumptions, estimate_json
 from rekindle.estimate.prices import PRICES_FILE, load_prices
 from rekindle.vocabulary import Channel
 
-DAY = Workload(leads=100_000, emails=12_000, texts=1_500)
+DAY = Workload(leads=100_000, emails=26_000, texts=1_500)
 NO_BUILDS = Builds({}, frozenset())
 
 
@@ -45,7 +45,7 @@ def test_nothing_that_came_asks_little_and_something_more(measured_day: Measured
 
 def test_batches_and_chunks_are_those_of_the_senders() -> None:
     assert DAY.batches() == {Channel.EMAIL: 3, Channel.SMS: 2}
-    assert DAY.chunks() == {Channel.EMAIL: 12, Channel.SMS: 15}
+    assert DAY.chunks() == {Channel.EMAIL: 9, Channel.SMS: 15}
     nobody = replace(DAY, emails=0, texts=0)
     assert set(nobody.batches().values()) | set(nobody.chunks().values()) == {0}
 
@@ -56,8 +56,8 @@ def test_statements_grow_by_batches_and_chunks_and_nothing_else(measured_day: Me
 
     batch = measured_day.per_batch[Channel.EMAIL].total()
     chunk = measured_day.per_chunk[Channel.EMAIL].total()
-    assert total(replace(DAY, emails=12_001)) == total(DAY) + chunk  # 13th chunk of the third batch
-    assert total(replace(DAY, emails=15_001)) == total(DAY) + batch + 4 * chunk
+    assert total(replace(DAY, emails=27_001)) == total(DAY) + chunk  # second chunk of the third batch
+    assert total(replace(DAY, emails=36_001)) == total(DAY) + batch + 4 * chunk
     assert total(replace(DAY, leads=10 * DAY.leads)) == total(DAY)
 
 
@@ -99,7 +99,7 @@ def test_messages_cost_what_is_sent(measured_day: MeasuredDay) -> None:
     prices = load_prices()
     costs = {cost.what: cost.money for cost in estimate(DAY, measured_day, NO_BUILDS, prices).messages}
     assert math.isclose(costs["text segments"], 1_500 * 2 * 30 * prices["twilio_segment"].amount)
-    assert math.isclose(costs["e-mails"], 12_000 * 30 * prices["sendgrid_email"].amount)
+    assert math.isclose(costs["e-mails"], 26_000 * 30 * prices["sendgrid_email"].amount)
     assert "text segments" not in {
         cost.what for cost in estimate(replace(DAY, texts=0), measured_day, NO_BUILDS, prices).messages
     }

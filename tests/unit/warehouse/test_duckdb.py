@@ -139,6 +139,62 @@ def test_who_comes_second_waits_for_another_process_to_let_go(warehouse, hold):
     assert 0.4 < time.monotonic() - began < 15
 
 
+def is_free(path: Path) -> bool:
+    """Whether another process could have the file now."""
+    tried = subprocess.run(
+        [sys.executable, "-c", "import sys, duckdb; duckdb.connect(sys.argv[1]).close()", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 0 or "lock" in tried.stderr
+    return tried.returncode == 0
+
+
+def until_free(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not is_free(path):
+        assert time.monotonic() < deadline
+
+
+def test_a_file_that_is_kept_open_is_let_go_of_when_nothing_follows(warehouse, monkeypatch):
+    monkeypatch.setattr("rekindle.warehouse.duckdb.LINGERING", 5.0)
+    monkeypatch.setattr("rekindle.warehouse.duckdb.LONGEST", 60.0)
+    with warehouse.kept_open():
+        with warehouse.transaction() as transaction:
+            transaction.insert("rekindle_state.erasures", [an_erasure()])
+        assert not is_free(warehouse.path)
+        assert [row["lead_id"] for row in rows(warehouse)] == ["l"]
+        until_free(warehouse.path)
+        assert [row["lead_id"] for row in rows(warehouse)] == ["l"]
+    assert is_free(warehouse.path)
+
+
+def test_a_file_that_is_kept_open_is_let_go_of_in_the_end_however_busy_it_is(warehouse, monkeypatch):
+    monkeypatch.setattr("rekindle.warehouse.duckdb.LINGERING", 60.0)
+    monkeypatch.setattr("rekindle.warehouse.duckdb.LONGEST", 0.0)
+    with warehouse.kept_open():
+        for _ in range(2):
+            with warehouse.transaction() as transaction:
+                transaction.insert("rekindle_state.erasures", [an_erasure()])
+            assert is_free(warehouse.path)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_block_that_keeps_the_file_open_ends_with_it_closed_whatever_happens(warehouse, monkeypatch, error):
+    monkeypatch.setattr("rekindle.warehouse.duckdb.LINGERING", 60.0)
+    with pytest.raises(error), warehouse.kept_open():
+        rows(warehouse)
+        with warehouse.kept_open():
+            rows(warehouse)
+        assert not is_free(warehouse.path)
+        with warehouse.transaction() as transaction:
+            transaction.insert("rekindle_state.erasures", [an_erasure()])
+            raise error
+    assert is_free(warehouse.path)
+    assert rows(warehouse) == []
+
+
 def test_patience_ends_with_words_that_say_what_to_do(warehouse, hold):
     hold(warehouse.path)
     began = time.monotonic()
