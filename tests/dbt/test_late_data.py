@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-SUMMED_UP = "select * exclude (last_loaded_at) from rekindle_intermediate.int_lead_days order by lead_id, active_on"
+SUMMED_UP = (
+    "select * exclude (last_loaded_at, revision) from rekindle_intermediate.int_lead_days order by lead_id, active_on"
+)
 SUM_UP = ("run", "--select", "base_app__event_arrivals", "int_lead_days")
 
 
@@ -47,6 +49,9 @@ def test_what_comes_late_or_twice_is_where_it_belongs(warehouse, day, day_of):
     summed_up = warehouse.rows(SUMMED_UP)
     warehouse.build((day(1), SUM_UP), (day(1), [*SUM_UP, "--full-refresh"]))
     assert warehouse.rows(SUMMED_UP) == summed_up
+    # Then the days of the last load, of which nothing more came, were left alone: the run in between counted no further
+    revisions = "select distinct revision from rekindle_intermediate.int_lead_days"
+    assert warehouse.rows(revisions) == [(3,)]
 
 
 def test_a_day_that_brings_nothing_reads_nothing_and_other_kinds_read_everything(warehouse, day, day_of):
@@ -73,25 +78,27 @@ def test_a_day_that_brings_nothing_reads_nothing_and_other_kinds_read_everything
 
 def test_a_history_that_is_continued_is_what_all_its_days_come_to(warehouse, day):
     sum_up = (*SUM_UP, "int_lead_history")
-    known = (
-        "select * exclude (known_as_of, last_loaded_at) from rekindle_intermediate.int_lead_history order by lead_id"
-    )
+    known = "select * exclude (known_as_of, days_revision) from rekindle_intermediate.int_lead_history order by lead_id"
     # Given who comes daily, every second, every fifth and every eleventh day, and twice a year
     paces = {"daily": 1, "often": 2, "weekly": 5, "seldom": 11, "gone": 180}
     for lead, pace in paces.items():
         warehouse.see(
             *((lead, "purchase" if number % 3 else "login", day(-number)) for number in range(1, 400, pace)),
         )
+    # And who comes back after three weeks
+    warehouse.see(*(("back", "purchase", day(-number)) for number in (20, 21, 45, 70, 100, 109, 380)))
     warehouse.build((day(0), sum_up))
     # When days go by, one of them is computed in two halves, and one is missed
     for number, built in ((0, True), (1, True), (2, False), (3, True)):
         for lead, pace in paces.items():
             if number % pace == 0:
                 warehouse.see((lead, "purchase", day(number)), (lead, "purchase", day(number) + timedelta(hours=2)))
+        if number == 1:
+            warehouse.see(("back", "purchase", day(number)))
         if built:
             warehouse.build((day(number) + timedelta(hours=1), sum_up), (day(number + 1), sum_up))
     # Then every count is what it is when everybody is computed anew
     continued = warehouse.rows(known)
     warehouse.build((day(4), [*sum_up, "--full-refresh"]))
     assert warehouse.rows(known) == continued
-    assert len(continued) == len(paces)
+    assert len(continued) == len(paces) + 1

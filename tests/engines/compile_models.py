@@ -15,6 +15,7 @@ import re
 import sys
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import agate
@@ -36,7 +37,8 @@ ONE_AT_A_TIME = ("--threads", "1")  # so that it is known who asked
 LAST_RUN = datetime(2026, 2, 28, 18)
 NEW_DAYS = [date(2026, 2, 20), date(2026, 2, 21), date(2026, 2, 27)]
 _COLUMN = re.compile(r"\bas (\w+)(?=,| from )")
-_FINGERPRINT = re.compile(r"'([0-9a-f]{32})' as kinds_fingerprint")
+_DIGEST = re.compile(r"(\d+) as kinds_digest")
+_REVISIONS = ("first_revision", "revision", "days_revision")
 
 
 class Pretended:
@@ -44,7 +46,7 @@ class Pretended:
 
     def __init__(self) -> None:
         self.form = FORMS[0]
-        self.fingerprint = ""
+        self.digests: dict[str, int] = {}
         self.asked: list[str] = []
         self.sent: dict[str, dict[str, list[str]]] = {}
 
@@ -52,14 +54,20 @@ class Pretended:
         there = self.form != "from nothing"
         return adapter.Relation.create(database, schema, identifier, type=RelationType.Table) if there else None
 
+    def columns(self) -> list[Any]:
+        """What an incremental table has that a run asks for."""
+        return [SimpleNamespace(name=name) for name in ("arrivals", "revision", "days_revision", "kinds_digest")]
+
     def execute(self, sql: str) -> tuple[AdapterResponse, agate.Table]:
         """Rows by the names of the columns: the last run was a day ago, and three days have news."""
         self.asked.append(sql)
         columns = _COLUMN.findall(re.sub(r"\bas \w+\)", ")", sql))
-        if columns == ["active_on"]:
-            return AdapterResponse("pretended"), agate.Table([[day] for day in NEW_DAYS], columns)
-        same = self.fingerprint if self.form == "added to" else "of other rules"
-        row = [LAST_RUN if name.endswith(("_until", "_as_of")) else same for name in columns]
+        if columns[0] == "active_on":
+            return AdapterResponse("pretended"), agate.Table([[day] for day in NEW_DAYS], ["active_on"])
+        told = {"loaded_until": LAST_RUN, "known_as_of": LAST_RUN} | dict.fromkeys(_REVISIONS, 3)
+        digests = [digest for table, digest in self.digests.items() if sql.rstrip(" `\n").endswith(table)]
+        other_rules = self.form != "added to" or not digests
+        row = [told.get(name, -1 if other_rules else digests[0]) for name in columns]
         return AdapterResponse("pretended"), agate.Table([row], columns)
 
     def compiled(self, runner: CompileRunner, manifest: Any, compile_node: Any) -> Any:
@@ -72,8 +80,8 @@ class Pretended:
             hooks = [get_rendered(hook.sql, context) for hook in (*node.config.pre_hook, *node.config.post_hook)]
         said = [*self.asked, node.compiled_code, *(hook for hook in hooks if hook.strip())]
         self.sent.setdefault(node.unique_id, {})[self.form] = said
-        for found in _FINGERPRINT.findall(node.compiled_code):
-            self.fingerprint = found
+        for found in _DIGEST.findall(node.compiled_code):
+            self.digests[node.name] = int(found)
         return node
 
 
@@ -115,6 +123,7 @@ def main() -> None:
     compile_node = CompileRunner.compile
     CompileRunner.compile = lambda runner, manifest: pretended.compiled(runner, manifest, compile_node)  # type: ignore[method-assign]
     adapter.get_relation = lambda *names: pretended.relation(*names)  # type: ignore[method-assign]
+    adapter.get_columns_in_relation = lambda *_: pretended.columns()  # type: ignore[method-assign]
     adapter.execute = lambda self, sql, *_, **__: pretended.execute(sql)  # type: ignore[method-assign]
     manifest = dbtRunner().invoke(["parse", "--quiet"]).result
     for form in FORMS:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import graphlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from rekindle.backtest.models import dbt_environment
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 MODELS = sorted(path.stem for path in (PROJECT / "models").rglob("*.sql"))
@@ -44,15 +45,10 @@ def compiled_for(once, tmp_path_factory):
         finished = subprocess.run(
             [sys.executable, str(Path(__file__).parent / "compile_models.py"), str(folder / "compiled.json")],
             env={
-                **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
+                **dbt_environment(PROJECT, folder, folder / "no.duckdb"),
                 **NOBODY[engine],
                 "REKINDLE_DBT_TARGET": engine,
                 "REKINDLE_AS_OF": "2026-03-01T18:00:00+00:00",
-                "DBT_PROJECT_DIR": str(PROJECT),
-                "DBT_PROFILES_DIR": str(PROJECT),
-                "DBT_TARGET_PATH": str(folder),
-                "DBT_LOG_PATH": str(folder),
-                "DBT_LOG_LEVEL_FILE": "none",
             },
             capture_output=True,
             text=True,

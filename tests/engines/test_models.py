@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -12,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from rekindle.backtest.models import dbt_environment
+
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 AS_OF = datetime(2026, 3, 1, 18, tzinfo=UTC)
 PLAIN = {"BOOLEAN": False, "BIGINT": 0, "DOUBLE": 0.0, "VARCHAR": "-", "TIMESTAMP": AS_OF, "DATE": AS_OF.date()}
 
 #: Made of an engine's own text.
-OWN = frozenset({"kinds_fingerprint"})
+OWN = frozenset({"kinds_digest"})
 
 #: One process for both days: starting dbt costs more than building this project.
 RUNNER = """
@@ -180,12 +181,7 @@ def build_on(columns_of, tmp_path_factory):
             [sys.executable, "-c", RUNNER],
             input=json.dumps([(as_of.isoformat(), arguments) for as_of, arguments in days]),
             env={
-                **{name: value for name, value in os.environ.items() if not name.startswith(("REKINDLE_", "DBT_"))},
-                "DBT_PROJECT_DIR": str(PROJECT),
-                "DBT_PROFILES_DIR": str(PROJECT),
-                "DBT_TARGET_PATH": str(target),
-                "DBT_LOG_PATH": str(target),
-                "DBT_LOG_LEVEL_FILE": "none",
+                **dbt_environment(PROJECT, target, target / "no.duckdb"),
                 **environment,
             },
             capture_output=True,

@@ -1,8 +1,8 @@
+{#
+  `int_lead_contacts` is named anew wherever it is read: an engine that sees one common table read often keeps a copy of
+  it, of everybody, and every task of a tick asks for a few leads only.
+#}
 with
-
-contacts as (
-    select * from {{ ref('int_lead_contacts') }}
-),
 
 arrivals as (
     select * from {{ ref('base_app__lead_arrivals') }}
@@ -11,7 +11,7 @@ arrivals as (
 -- one row, also while nobody is known
 last_load as (
     select coalesce(max(loaded_at), cast('1970-01-01' as {{ dbt.type_timestamp() }})) as loaded_at
-    from contacts
+    from {{ ref('int_lead_contacts') }}
 ),
 
 -- Handed over since the last scoring, some for the first time: a corrected address holds from the moment it is loaded.
@@ -36,7 +36,7 @@ sign_ups as (
             order by opt_ins.received_at desc nulls last, opt_ins.opt_in_id desc nulls last
         ) as newness
     from {{ ref('stg_raw__opt_ins') }} as opt_ins
-    left join contacts on lower(opt_ins.address) = contacts.email
+    left join {{ ref('int_lead_contacts') }} as contacts on lower(opt_ins.address) = contacts.email
     left join newcomers on lower(opt_ins.address) = newcomers.email
     where opt_ins.channel = 'email' and contacts.lead_id is null and newcomers.lead_id is null
 ),
@@ -65,7 +65,7 @@ unchanged as (
 
         -- dates
         contacts.last_key_action_on
-    from contacts
+    from {{ ref('int_lead_contacts') }} as contacts
     left join newcomers on contacts.lead_id = newcomers.lead_id
     where newcomers.lead_id is null
 ),
@@ -96,7 +96,7 @@ changed as (
         -- dates
         contacts.last_key_action_on
     from newcomers
-    left join contacts on newcomers.lead_id = contacts.lead_id
+    left join {{ ref('int_lead_contacts') }} as contacts on newcomers.lead_id = contacts.lead_id
 ),
 
 -- Who filled in a form and has no account (yet) is reached by the form alone.

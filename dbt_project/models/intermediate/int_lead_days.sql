@@ -20,7 +20,8 @@ with
 fingerprinted as (
     select
         *,
-        '{{ fingerprint }}' as kinds_fingerprint
+        {{ next_revision(this) }} as revision,
+        {{ fingerprint }} as kinds_digest
     from lead_days
 )
 

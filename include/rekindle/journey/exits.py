@@ -7,6 +7,7 @@ from rekindle.campaigns.models import Campaign
 from rekindle.campaigns.sql_conditions import read_sql_condition
 from rekindle.campaigns.step_definitions import EventExitDefinition
 from rekindle.journey.fold import fold
+from rekindle.journey.under_way import oldest_entered_at
 from rekindle.run import Run
 from rekindle.warehouse import Transaction
 from rekindle.warehouse.statements import with_words
@@ -17,7 +18,8 @@ def end_by_exits(transaction: Transaction, campaign: Campaign, run: Run, batch_i
 
     With a batch only the entries it is about to write to: this is the look at the last moment.
     """
-    if not campaign.exits:
+    oldest = oldest_entered_at(transaction, run) if campaign.exits else None
+    if oldest is None:
         return 0
     exits, conditions = [], []
     values: dict[str, object] = {}
@@ -43,6 +45,7 @@ def end_by_exits(transaction: Transaction, campaign: Campaign, run: Run, batch_i
         statement,
         campaign_id=campaign.campaign_id,
         journey_version=campaign.journey_version,
+        oldest_entered_at=oldest,
         **run.signature(),
         **values,
     )

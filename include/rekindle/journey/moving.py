@@ -52,8 +52,11 @@ def waits_for_news(step: Step) -> bool:
     return isinstance(step, (EmailStep, SmsStep, WaitForStep))
 
 
-def move_from(transaction: Transaction, campaign: Campaign, step: Step, run: Run) -> int:
-    """Move every entry of this version that is done with the step; how many moved."""
+def move_from(transaction: Transaction, campaign: Campaign, step: Step, run: Run, oldest: datetime) -> int:
+    """Move every entry of this version that is done with the step; how many moved.
+
+    Nobody who is under way entered before `oldest`.
+    """
     if isinstance(step, EndStep):
         return 0
     place: Values = {
@@ -67,10 +70,11 @@ def move_from(transaction: Transaction, campaign: Campaign, step: Step, run: Run
         case AskStep():
             answers = ",".join(answer for answer, _ in step.expected)
             statement = with_words("journey/insert_asked_transitions", targets=targets, answers=answers)
-            moved = transaction.execute(statement, answer_seconds=step.seconds, **place)
+            moved = transaction.execute(statement, answer_seconds=step.seconds, oldest_entered_at=oldest, **place)
         case EmailStep() | SmsStep():
             del place["as_of"]
-            moved = transaction.execute(with_words("journey/insert_sent_transitions", targets=targets), **place)
+            statement = with_words("journey/insert_sent_transitions", targets=targets)
+            moved = transaction.execute(statement, oldest_entered_at=oldest, **place)
         case UntilFieldStep():
             statement = with_words("journey/insert_dated_transitions", targets=targets, field=step.field)
             moved = transaction.execute(statement, plus_seconds=step.plus_seconds, **place)
@@ -80,7 +84,7 @@ def move_from(transaction: Transaction, campaign: Campaign, step: Step, run: Run
             moved = transaction.execute(statement, minute=step.minute, **place)
         case WaitForStep():
             statement = with_words("journey/insert_awaited_transitions", targets=targets)
-            moved = transaction.execute(statement, event=step.event, **place)
+            moved = transaction.execute(statement, event=step.event, oldest_entered_at=oldest, **place)
         case BranchStep(cases=cases) if cases:
             otherwise = OTHERWISE if OTHERWISE in campaign.ways[step.step_id] else NEXT
             statement = with_words(
@@ -89,12 +93,12 @@ def move_from(transaction: Transaction, campaign: Campaign, step: Step, run: Run
                 otherwise=otherwise,
                 cases=",".join(f"{way}.{_case_word(condition)}" for way, condition in cases),
             )
-            moved = transaction.execute(statement, **place, **_case_values(cases))
+            moved = transaction.execute(statement, oldest_entered_at=oldest, **place, **_case_values(cases))
         case SplitStep():
             statement = with_words(
                 "journey/insert_split_transitions", targets=targets, options=options_of(dict(step.ways))
             )
-            moved = transaction.execute(statement, salt=campaign.holdout.salt, **place)
+            moved = transaction.execute(statement, salt=campaign.holdout.salt, oldest_entered_at=oldest, **place)
         case _:
             _leave_behind(transaction, step, place)
             reason = "wait_over" if step.kind == "wait" else "passed"

@@ -50,7 +50,7 @@ def plan_messages(warehouse: Warehouse, campaign: Campaign, channel: Channel, ru
     with warehouse.transaction() as transaction:
         refuse_older_day(transaction, run, f"plan_{channel}", campaign.campaign_id)
         stop = open_stops(transaction).forbids_writing(campaign.campaign_id, channel)
-        oldest = oldest_entered_at(transaction)
+        oldest = oldest_entered_at(transaction, run)
         for version in in_flight(transaction, campaign):
             moved = 0
             for step in version.campaign.message_steps:
@@ -104,6 +104,7 @@ def _plan_step(
         # of one version only: a batch is composed from the words of one
         batch_prefix=f"{campaign.campaign_id}:{step.step_id}:{campaign.journey_version}:{run.as_of:%Y%m%dT%H%M%SZ}:",
         journey_version=campaign.journey_version,
+        oldest_entered_at=oldest,
         offer_code=step.offer.code if step.offer else None,
         offer_ends_at=run.as_of + step.offer.valid_for if step.offer and step.offer.valid_for else None,
         **place,

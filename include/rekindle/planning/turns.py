@@ -54,7 +54,7 @@ def take_turns(warehouse: Warehouse, campaign: Campaign, others: Sequence[Campai
                 as_of=run.as_of,
                 run_id=run.run_id,
             )
-        oldest = oldest_entered_at(transaction)
+        oldest = oldest_entered_at(transaction, run)
         if oldest is None:
             return 0
         return transaction.execute(

@@ -51,31 +51,67 @@ accounts as (
     inner join {{ activation }}.sync_lead_contacts as contacts on candidates.person_id = contacts.person_id
 ),
 
--- What this campaign has had with the person; what another one has is settled when both want to write.
-history as (
+-- Earlier entries of theirs. The person, and each account she has today, tells what this campaign has had with her
+-- (what another one has is settled when both want to write); any address tells in which arm it was. The few entries are
+-- found before anything is joined to them, and `distinct` tells an engine that few are asked for: there are entries of
+-- years.
+{%- set identities = [
+    ("person_id", "person_id", "candidates"),
+    ("account_id", "lead_id", "accounts"),
+    ("lead_id", "lead_id", "candidates"),
+    ("email_hash", "email_hash", "candidates"),
+    ("phone_hash", "phone_hash", "candidates"),
+] %}
+known as (
+    {%- for identity, column, people in identities %}
     select
-        own_entries.lead_id,
-        max(entries.cohort_date) as last_cohort_date,
-        max(entries.entered_at) as last_entered_at,
-        max(case when journeys.exit_reason is null then 1 else 0 end) as is_under_way
-    from (
-        select
-            candidates.lead_id,
-            known.entry_id
-        from candidates
-        inner join {{ state }}.journey_entries as known on candidates.person_id = known.person_id
-        where known.campaign_id = $campaign_id
-        union all
-        select
-            accounts.lead_id,
-            known.entry_id
-        from accounts
-        inner join {{ state }}.journey_entries as known on accounts.account_id = known.lead_id
-        where known.campaign_id = $campaign_id
-    ) as own_entries
-    inner join {{ state }}.journey_entries as entries on own_entries.entry_id = entries.entry_id
-    inner join {{ state }}.journey_state as journeys on own_entries.entry_id = journeys.entry_id
-    group by own_entries.lead_id
+        '{{ identity }}' as identity,
+        entries.{{ column }} as known_by,
+        entries.entry_id,
+        entries.arm,
+        entries.cohort_date,
+        entries.entered_at
+    from {{ state }}.journey_entries as entries
+    where
+        entries.campaign_id = $campaign_id
+        and entries.{{ column }} in (select distinct people.{{ identity }} from {{ people }} as people)
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+identities as (
+    {%- for identity, column, people in identities %}
+    select
+        people.lead_id,
+        '{{ identity }}' as identity,
+        people.{{ identity }} as known_by,
+        {{ 1 if identity in ("person_id", "account_id") else 0 }} as tells_history,
+        {{ 1 if identity != "account_id" else 0 }} as tells_arm
+    from {{ people }} as people
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+-- The arm is drawn once per household; whoever shares an address with an earlier entry stays in that entry's arm,
+-- and in the holdout if the earlier entries disagree, so that nobody held out is written to through a second address.
+earlier as (
+    select
+        identities.lead_id,
+        max(case when identities.tells_history = 1 then known.cohort_date end) as last_cohort_date,
+        max(case when identities.tells_history = 1 then known.entered_at end) as last_entered_at,
+        max(case when identities.tells_history = 1 and journeys.entry_id is not null then 1 else 0 end) as is_under_way,
+        max(
+            case when identities.tells_arm = 0 then null when known.arm = 'holdout' then 1 else 0 end
+        ) as was_held_out
+    from identities
+    inner join known on identities.identity = known.identity and identities.known_by = known.known_by
+    left join {{ state }}.journey_state as journeys
+        on known.entry_id = journeys.entry_id and journeys.exit_reason is null
+    group by identities.lead_id
 ),
 
 -- Who share an address and enter on the same day are one household, with one draw for all: the smallest person id
@@ -99,28 +135,6 @@ history as (
 ),
 
 {% endfor %}
--- The arm is drawn once per household; whoever shares an address with an earlier entry stays in that entry's arm,
--- and in the holdout if the earlier entries disagree, so that nobody held out is written to through a second address.
-arms_by_address as (
-    select
-        earlier.lead_id,
-        max(case when earlier.arm = 'holdout' then 1 else 0 end) as was_held_out
-    from (
-        {%- for identity in ["lead_id", "person_id", "email_hash", "phone_hash"] %}
-        select
-            candidates.lead_id,
-            entries.arm
-        from candidates
-        inner join {{ state }}.journey_entries as entries on candidates.{{ identity }} = entries.{{ identity }}
-        where entries.campaign_id = $campaign_id
-        {%- if not loop.last %}
-        union all
-        {%- endif %}
-        {%- endfor %}
-    ) as earlier
-    group by earlier.lead_id
-),
-
 one_per_person as (
     select
         candidates.*,
@@ -135,25 +149,24 @@ eligible as (
     select
         one_per_person.*,
         households.household_id,
-        arms_by_address.was_held_out,
+        earlier.was_held_out,
         row_number() over (
             order by one_per_person.crossed_cold_on desc, one_per_person.cold_score desc, one_per_person.lead_id asc
         ) as rank_in_cohort
     from one_per_person
     inner join households on one_per_person.lead_id = households.lead_id
-    left join history on one_per_person.lead_id = history.lead_id
-    left join arms_by_address on one_per_person.lead_id = arms_by_address.lead_id
+    left join earlier on one_per_person.lead_id = earlier.lead_id
     where
         one_per_person.rank_in_person = 1
-        and coalesce(history.is_under_way, 0) = 0
-        and (history.last_cohort_date is null or history.last_cohort_date < $cohort_date)
-        and (history.last_cohort_date is null or history.last_cohort_date <= $may_re_enter_on)
+        and coalesce(earlier.is_under_way, 0) = 0
+        and (earlier.last_cohort_date is null or earlier.last_cohort_date < $cohort_date)
+        and (earlier.last_cohort_date is null or earlier.last_cohort_date <= $may_re_enter_on)
         -- each time it happens, not each day it is remembered
         and (
-            history.last_cohort_date is null
+            earlier.last_cohort_date is null
             or $re_entry <> 'each_time'
-            or one_per_person.happened_at > history.last_entered_at
-            or (one_per_person.happened_at is null and one_per_person.crossed_cold_on > history.last_cohort_date)
+            or one_per_person.happened_at > earlier.last_entered_at
+            or (one_per_person.happened_at is null and one_per_person.crossed_cold_on > earlier.last_cohort_date)
         )
 ),
 

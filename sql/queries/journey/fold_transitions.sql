@@ -1,4 +1,4 @@
--- Bring journey_state to the transition that was just appended.
+-- Bring journey_state to the transition that was just appended. Who has left moves no more.
 update {{ state }}.journey_state as journeys
 set
     stage = moves.to_stage,
@@ -12,7 +12,8 @@ set
     updated_at = moves.recorded_at
 from {{ state }}.journey_transitions as moves
 where
-    journeys.entry_id = moves.entry_id
+    journeys.exit_reason is null
+    and journeys.entry_id = moves.entry_id
     and journeys.last_sequence + 1 = moves.sequence
     and moves.recorded_at = $recorded_at
     and moves.run_id = $run_id

@@ -1,6 +1,7 @@
 {% from "macros/moves.jinja" import go, insert_transitions, standing_on with context -%}
 -- A question: once its text was accepted the lead stays until the time for an answer is over, and goes where the answer
--- leads. The newest answer known counts. A holdout was asked nothing, so its time runs out.
+-- leads. The newest answer known counts. A holdout was asked nothing, so its time runs out. Nobody who is still under
+-- way entered before oldest_entered_at.
 {{ insert_transitions() }}
 with asked as (
     select
@@ -20,6 +21,7 @@ with asked as (
         on journeys.entry_id = messages.entry_id and journeys.stage = messages.step_id
     where
         {{ standing_on() | indent }}
+        and messages.planned_at >= $oldest_entered_at
         and messages.status in ('accepted', 'sent', 'delivered', 'undelivered', 'withheld', 'aged_out')
 ),
 

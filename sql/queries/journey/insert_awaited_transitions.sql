@@ -24,6 +24,7 @@ came as (
     where
         events.event_name = $event
         and events.occurred_at > waiting.stage_entered_at
+        and events.occurred_at >= $oldest_entered_at
         and events.occurred_at <= waiting.due_at
         and events.occurred_at <= $as_of
     group by waiting.entry_id

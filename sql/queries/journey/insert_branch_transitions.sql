@@ -18,6 +18,7 @@ with due as (
     where
         {{ standing_on() | indent }}
         and journeys.due_at <= $as_of
+        and entries.entered_at >= $oldest_entered_at
 ),
 
 {{ case_facts() }}

@@ -1,4 +1,4 @@
-{% from "macros/moves.jinja" import go, insert_transitions, standing_on with context -%}
+{% from "macros/moves.jinja" import go, insert_transitions, standing_on, waited with context -%}
 -- A wait for a date of the lead, read once, when the wait begins: a date that moves on would make the wait endless.
 -- Without a date, or when it is past, on at once.
 {{ insert_transitions() }}
@@ -31,16 +31,7 @@ with waiting as (
 ),
 
 moves as (
-    select
-        waiting.entry_id,
-        waiting.campaign_id,
-        waiting.last_sequence,
-        waiting.stage,
-        case when waiting.due_at <= $as_of then 'next' else 'stays' end as way,
-        case when waiting.due_at <= $as_of then 'wait_over' else 'waits_for_date' end as reason,
-        case when waiting.due_at <= $as_of then waiting.due_at else $as_of end as happened_at,
-        waiting.due_at
-    from waiting
+    {{ waited("waiting", "waits_for_date") | indent }}
 )
 
 {{ go("moves", stays=true) }}

@@ -1,8 +1,8 @@
+{% from "macros/moves.jinja" import first_of, go_out, insert_transitions with context -%}
 -- End every active entry that a life sign, an answer or a provider's receipt ends; the earliest cause wins. Nobody who
--- is still under way entered before oldest_entered_at: it says nothing new, and spares the engines what is long past.
-insert into {{ state }}.journey_transitions (
-    entry_id, campaign_id, sequence, from_stage, to_stage, reason, due_at, exit_reason, happened_at, recorded_at, run_id
-)
+-- is still under way entered before oldest_entered_at, nor was a receipt for a message of theirs recorded before
+-- oldest_recorded_at: it says nothing new, and spares the engines what is long past.
+{{ insert_transitions() }}
 with active as (
     select
         journeys.entry_id,
@@ -52,7 +52,10 @@ deliveries as (
         min(events.occurred_at) as delivered_at
     from entry_messages
     inner join {{ state }}.message_events as events on entry_messages.message_id = events.message_id
-    where events.event_type = 'delivered' and events.provider = 'sendgrid'
+    where
+        events.event_type = 'delivered'
+        and events.provider = 'sendgrid'
+        and events.recorded_at >= $oldest_recorded_at
     group by entry_messages.message_id
 ),
 
@@ -66,6 +69,8 @@ trapped_clicks as (
         traps.event_type = 'clicked'
         and traps.detail = 'honeypot'
         and clicks.event_type = 'clicked'
+        and traps.recorded_at >= $oldest_recorded_at
+        and clicks.recorded_at >= $oldest_recorded_at
         and clicks.occurred_at between {{ add_seconds("traps.occurred_at", "-60") }}
         and {{ add_seconds("traps.occurred_at", "60") }}
 ),
@@ -97,27 +102,30 @@ message_signs as (
     left join deliveries on entry_messages.message_id = deliveries.message_id
     left join trapped_clicks on events.event_key = trapped_clicks.event_key
     where
-        (
-            events.event_type = 'clicked'
-            and events.is_human
-            and trapped_clicks.event_key is null
-            -- gateways scan before they deliver; a delivery that nobody told of within the hour is believed
-            and (
-                entry_messages.channel = 'sms'
-                or events.occurred_at >= {{ add_seconds("deliveries.delivered_at", "5") }}
-                or (deliveries.message_id is null and events.occurred_at <= {{ add_seconds("$as_of", "-3600") }})
+        events.recorded_at >= $oldest_recorded_at
+        and (
+            (
+                events.event_type = 'clicked'
+                and events.is_human
+                and trapped_clicks.event_key is null
+                -- gateways scan before they deliver; a delivery that nobody told of within the hour is believed
+                and (
+                    entry_messages.channel = 'sms'
+                    or events.occurred_at >= {{ add_seconds("deliveries.delivered_at", "5") }}
+                    or (deliveries.message_id is null and events.occurred_at <= {{ add_seconds("$as_of", "-3600") }})
+                )
             )
-        )
-        or events.event_type in ('complained', 'unsubscribed')
-        or (events.event_type = 'bounced' and entry_messages.channel = 'email')
-        -- a drop for a reason of ours (spam content, quota) is nobody's bad address
-        or (events.event_type = 'dropped' and entry_messages.channel = 'email' and errors.exit_reason is not null)
-        -- a code nobody knows, or that says it may have arrived, is only counted
-        or (
-            events.event_type in ('undelivered', 'failed')
-            and entry_messages.channel = 'sms'
-            and errors.error_class in ('permanent', 'transient')
-            and errors.action <> 'ignore'
+            or events.event_type in ('complained', 'unsubscribed')
+            or (events.event_type = 'bounced' and entry_messages.channel = 'email')
+            -- a drop for a reason of ours (spam content, quota) is nobody's bad address
+            or (events.event_type = 'dropped' and entry_messages.channel = 'email' and errors.exit_reason is not null)
+            -- a code nobody knows, or that says it may have arrived, is only counted
+            or (
+                events.event_type in ('undelivered', 'failed')
+                and entry_messages.channel = 'sms'
+                and errors.error_class in ('permanent', 'transient')
+                and errors.action <> 'ignore'
+            )
         )
 ),
 
@@ -150,6 +158,7 @@ address_signs as (
     where
         events.event_type in ('unsubscribed', 'complained', 'replied', 'preference_paused')
         and events.occurred_at >= active_addresses.entered_at
+        and events.occurred_at >= $oldest_entered_at
 ),
 
 -- Refused for good before acceptance.
@@ -183,26 +192,7 @@ signs as (
 ),
 
 first_sign as (
-    select
-        signs.*,
-        row_number() over (
-            partition by signs.entry_id
-            order by signs.priority asc, signs.happened_at asc, signs.cause asc
-        ) as sign_rank
-    from signs
+    {{ first_of("signs", ["priority", "happened_at", "cause"]) | indent }}
 )
 
-select
-    active.entry_id,
-    active.campaign_id,
-    active.last_sequence + 1 as sequence,
-    active.stage as from_stage,
-    'exited' as to_stage,
-    first_sign.cause as reason,
-    cast(null as {{ timestamp }}) as due_at,
-    first_sign.exit_reason,
-    first_sign.happened_at,
-    $recorded_at as recorded_at,
-    $run_id as run_id
-from active
-inner join first_sign on active.entry_id = first_sign.entry_id and first_sign.sign_rank = 1
+{{ go_out("active", "first_sign", "cause") }}

@@ -1,4 +1,4 @@
-{% from "macros/moves.jinja" import go, insert_transitions, join_local_waits, standing_on with context -%}
+{% from "macros/moves.jinja" import go, insert_transitions, join_local_waits, standing_on, waited with context -%}
 -- A wait for a time of day where the lead is: until the instant computed for the evidence, on at once without any.
 {{ insert_transitions() }}
 with waiting as (
@@ -16,16 +16,7 @@ with waiting as (
 ),
 
 moves as (
-    select
-        waiting.entry_id,
-        waiting.campaign_id,
-        waiting.last_sequence,
-        waiting.stage,
-        case when waiting.due_at <= $as_of then 'next' else 'stays' end as way,
-        case when waiting.due_at <= $as_of then 'wait_over' else 'waits_for_time_of_day' end as reason,
-        case when waiting.due_at <= $as_of then waiting.due_at else $as_of end as happened_at,
-        waiting.due_at
-    from waiting
+    {{ waited("waiting", "waits_for_time_of_day") | indent }}
 )
 
 {{ go("moves", stays=true) }}

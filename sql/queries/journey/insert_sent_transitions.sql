@@ -1,6 +1,7 @@
 {% from "macros/moves.jinja" import go, insert_transitions, standing_on with context -%}
 -- A message of this send step is settled enough to go on. The wait counts from its acceptance; for a holdout from when
--- it would have left, and for an outcome nobody ever told from its attempt.
+-- it would have left, and for an outcome nobody ever told from its attempt. Nobody who is still under way entered
+-- before oldest_entered_at.
 {{ insert_transitions() }}
 with moves as (
     select
@@ -20,6 +21,7 @@ with moves as (
         on journeys.entry_id = messages.entry_id and journeys.stage = messages.step_id
     where
         {{ standing_on() | indent }}
+        and messages.planned_at >= $oldest_entered_at
         and messages.status in ('accepted', 'sent', 'delivered', 'undelivered', 'withheld', 'aged_out')
 )
 

@@ -17,6 +17,7 @@ with due as (
     where
         {{ standing_on() | indent }}
         and journeys.due_at <= $as_of
+        and entries.entered_at >= $oldest_entered_at
 ),
 
 moves as (

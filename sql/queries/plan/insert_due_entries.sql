@@ -85,7 +85,7 @@ refusing_people as (
 
 -- The latest word on consent, per address and channel.
 latest_consents as (
-    {{ latest_consents_of("due") }}
+    {{ latest_consents_of("due", "$channel") }}
 ),
 
 -- Rolling, over all campaigns and other tools.

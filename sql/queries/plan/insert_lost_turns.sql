@@ -2,13 +2,14 @@
 -- tomorrow. It is settled once for all campaigns of the tick, so it does not matter which of them is planned first.
 -- Nobody who is still under way entered before oldest_entered_at.
 insert into {{ state }}.lost_turns (as_of, entry_id, campaign_id, winning_campaign_id)
-with due as (
+with waiting as (
     select
         journeys.entry_id,
         journeys.campaign_id,
+        journeys.lead_id,
+        journeys.person_id,
         journeys.stage,
         journeys.stage_entered_at,
-        coalesce(contacts.person_id, journeys.person_id) as person_id,
         turns.priority,
         entries.cold_score,
         -- who could not go for reasons of its own since yesterday lets others pass
@@ -23,7 +24,6 @@ with due as (
     inner join {{ state }}.campaign_turns as turns
         on journeys.campaign_id = turns.campaign_id and turns.as_of = $as_of
     inner join {{ state }}.journey_entries as entries on journeys.entry_id = entries.entry_id
-    left join {{ activation }}.sync_lead_contacts as contacts on journeys.lead_id = contacts.lead_id
     left join {{ state }}.journey_transitions as moves
         on
             journeys.entry_id = moves.entry_id
@@ -36,24 +36,79 @@ with due as (
 ),
 
 under_way as (
-    select distinct due.entry_id
-    from due
-    inner join {{ state }}.messages as messages on due.entry_id = messages.entry_id and due.stage = messages.step_id
+    select distinct waiting.entry_id
+    from waiting
+    inner join {{ state }}.messages as messages
+        on waiting.entry_id = messages.entry_id and waiting.stage = messages.step_id
     where messages.status <> 'expired' and messages.planned_at >= $oldest_entered_at
 ),
 
--- What left today or may still leave. What is withheld from a holdout counts as it would have counted.
-written as (
-    select distinct
-        coalesce(contacts.person_id, journeys.person_id) as person_id,
+-- What may still leave, and what left today. What is withheld from a holdout counts as it would have counted. Two
+-- readings, because an engine skips what is long past only if all it is asked for lies in a range.
+of_today as (
+    select
+        messages.entry_id,
+        messages.lead_id,
         messages.campaign_id
     from {{ state }}.messages as messages
-    inner join {{ state }}.journey_state as journeys on messages.entry_id = journeys.entry_id
-    left join {{ activation }}.sync_lead_contacts as contacts on messages.lead_id = contacts.lead_id
     where
         messages.status in ('claimed', 'attempting')
         or (messages.status = 'planned' and messages.expires_at > $as_of)
-        or (messages.planned_at >= $day_begins_at and messages.status not in ('expired', 'failed'))
+    union all
+    select
+        messages.entry_id,
+        messages.lead_id,
+        messages.campaign_id
+    from {{ state }}.messages as messages
+    where
+        messages.planned_at >= $day_begins_at
+        and messages.status not in ('expired', 'failed', 'claimed', 'attempting', 'planned')
+),
+
+-- Who each of them is today, asked once for all.
+persons as (
+    select
+        contacts.lead_id,
+        contacts.person_id
+    from (
+        select waiting.lead_id
+        from waiting
+        union distinct
+        select of_today.lead_id
+        from of_today
+    ) as leads
+    inner join {{ activation }}.sync_lead_contacts as contacts on leads.lead_id = contacts.lead_id
+),
+
+due as (
+    select
+        waiting.entry_id,
+        waiting.campaign_id,
+        waiting.stage_entered_at,
+        waiting.priority,
+        waiting.cold_score,
+        waiting.was_held_up,
+        coalesce(persons.person_id, waiting.person_id) as person_id
+    from waiting
+    left join persons on waiting.lead_id = persons.lead_id
+),
+
+written as (
+    select
+        persons.person_id,
+        of_today.campaign_id
+    from of_today
+    inner join persons on of_today.lead_id = persons.lead_id
+    where persons.person_id is not null
+    union distinct
+    -- whose contact row is gone
+    select
+        journeys.person_id,
+        of_today.campaign_id
+    from of_today
+    left join persons on of_today.lead_id = persons.lead_id
+    inner join {{ state }}.journey_state as journeys on of_today.entry_id = journeys.entry_id
+    where persons.person_id is null
 ),
 
 claims as (

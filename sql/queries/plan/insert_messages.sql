@@ -1,4 +1,5 @@
--- What will be sent, and what is withheld because the lead is held out. The id makes planning twice impossible.
+-- What will be sent, and what is withheld because the lead is held out. The id makes planning twice impossible: nothing
+-- was planned before oldest_entered_at for whoever is still under way.
 insert into {{ state }}.messages (
     message_id, entry_id, campaign_id, lead_id, arm, step_id, channel, attempt_class, address_hash, status, status_rank,
     batch_id, settled_at, template_hash, time_zones, window_opens_at, planned_at, expires_at, journey_version,
@@ -44,5 +45,6 @@ select
     $offer_ends_at as offer_ends_at,
     $run_id as run_id
 from identified
-left join {{ state }}.messages as known on identified.message_id = known.message_id
+left join {{ state }}.messages as known
+    on identified.message_id = known.message_id and known.planned_at >= $oldest_entered_at
 where known.message_id is null
