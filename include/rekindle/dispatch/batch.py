@@ -214,8 +214,8 @@ class _Attempt:
         self.stop: str | None = None  # why a person stopped this, if one did
 
     def claim(self, composing: _Composing) -> list[Row]:
-        """Expire, re-check at the last moment and claim, in one transaction; returns only what this attempt holds, which
-        `composing` is at work on by then.
+        """Expire, re-check at the last moment and claim, in one transaction; returns only what this attempt holds:
+        `composing` is at work on it by then.
         """
         try:
             rows = self._claim(composing)
