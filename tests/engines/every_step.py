@@ -111,7 +111,7 @@ SQL_EXITS = [
 def acceptance(requests: int, run: Run) -> dict[str, Any]:
     """What an acceptance in so many requests binds."""
     proofs = {f"provider_message_id_{n}": f"proof {n}" for n in range(1, requests + 1)}
-    ends = {f"last_message_id_{n}": f"message {n}" for n in range(1, requests)}
+    ends = {f"last_message_id_{n}": f"message {n}" for n in range(1, max(requests, 2))}
     return {"now": run.as_of, "batch_id": "b", "attempt_id": "a"} | proofs | ends
 
 

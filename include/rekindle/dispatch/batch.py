@@ -43,6 +43,7 @@ RETRY_REFUSED_AFTER = timedelta(minutes=5)
 PATIENCE_FOR_THE_NEXT = 0.1
 #: Seconds for which a thread that composes keeps the interpreter's lock from the others; the usual is 0.005.
 SWITCH_INTERVAL = 0.0002
+_USUAL_SWITCH_INTERVAL = sys.getswitchinterval()
 #: Up to so many requests of a chunk are recorded as ranges of messages.
 FEW_REQUESTS = 5
 #: MB for an engine that runs in this process. A send task wants a few thousand rows; without a limit the engine keeps
@@ -131,7 +132,7 @@ class _Composing:
     """
 
     def __init__(self, composer: Composer, clock: Clock, size: int) -> None:
-        self.held: list[_Held] = []  # complete once this is left
+        self._held: list[_Held] = []
         self._composer = composer
         self._clock = clock
         self._size = size
@@ -139,21 +140,20 @@ class _Composing:
         self._kept: Set[str] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="composing")
         self._following: Future[list[Composed]] | None = None
-        self._usual_interval = sys.getswitchinterval()
 
     def __enter__(self) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL)
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-        sys.setswitchinterval(self._usual_interval)
+        sys.setswitchinterval(_USUAL_SWITCH_INTERVAL)
 
     def begin(self, rows: Iterable[Row]) -> None:
         """Compose these, and nothing that was begun before."""
         if self._following is not None:
             self._following.cancel()
             wait([self._following])
-        self.held.clear()
+        self._held.clear()
         self._rows, self._kept = iter(rows), None
         self._following = self._pool.submit(self._chunk)
 
@@ -177,6 +177,11 @@ class _Composing:
                 return chunk
         return []
 
+    @property
+    def held(self) -> list[_Held]:
+        """What could not be composed; complete once this is left."""
+        return [one for one in self._held if self._wants(one.row["message_id"])]
+
     def _wants(self, message_id: str) -> bool:
         return self._kept is None or message_id in self._kept
 
@@ -187,7 +192,7 @@ class _Composing:
             try:
                 chunk.append(self._composer.compose(row, now))
             except RenderingError as error:
-                self.held.append(_Held(row, DecisionReason.CONFIGURATION, str(error)))
+                self._held.append(_Held(row, DecisionReason.CONFIGURATION, str(error)))
             if len(chunk) == self._size:
                 break
         return chunk
@@ -374,7 +379,7 @@ class _Attempt:
         if len(requests) > FEW_REQUESTS:
             return False
         proofs = {f"provider_message_id_{n}": some[0].provider_message_id for n, some in enumerate(requests, 1)}
-        ends = {f"last_message_id_{n}": some[-1].message_id for n, some in enumerate(requests[:-1], 1)}
+        ends = {f"last_message_id_{n}": some[-1].message_id for n, some in enumerate(requests[:-1] or requests, 1)}
         recorded = transaction.execute(
             with_words("dispatch/record_acceptance", requests=str(len(requests))),
             now=self._clock.now(),

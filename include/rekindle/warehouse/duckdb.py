@@ -140,16 +140,19 @@ class _Engine:
             self._users += 1
             return connection, True
 
-    def close(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Nobody uses the connection any more; the last one lets go of the file, now or soon."""
+    def close(self, connection: duckdb.DuckDBPyConnection, *, is_sound: bool) -> None:
+        """Nobody uses the connection any more; the last one lets go of the file, now or soon. What failed is not used
+        again: an error may leave all connections to the file useless until it is attached anew.
+        """
         with self._lock:
             self._users -= 1
             self._used_at = time.monotonic()
-            if self._lingers and self._idle is None and self._used_at - self._attached_at < LONGEST:
+            lingers = bool(self._lingers) and is_sound and self._used_at - self._attached_at < LONGEST
+            if lingers and self._idle is None:
                 self._idle = connection
                 return
             connection.close()
-            if not self._lingers or self._used_at - self._attached_at >= LONGEST:
+            if not lingers:
                 self._let_go()
 
     @contextmanager
@@ -288,11 +291,13 @@ class DuckDbWarehouse:
                 f"{self.path.name} stayed locked by another process for {self.patience:.0f} s;"
                 " close whatever holds it open (a notebook, the DuckDB shell) and try again"
             ) from tired.last_attempt.exception()
+        is_sound = False
         try:
             yield connection
+            is_sound = True
         finally:
             if is_attached:
-                self._engine.close(connection)
+                self._engine.close(connection, is_sound=is_sound)
             else:
                 connection.close()
 

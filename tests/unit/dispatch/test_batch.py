@@ -78,6 +78,19 @@ def test_who_is_refused_at_the_last_moment_is_composed_and_not_sent(ready):
     assert [world.decisions(lead) for lead in refused] == [["suppressed"]] * 2
 
 
+def test_who_is_refused_and_can_not_be_composed_either_is_refused(new_world):
+    """The lead's own no is the reason, and no fault of ours beside it."""
+    step = {"id": "probe", "email": {"template": "probe.txt.j2", "subject": "{{ plan }}"}}
+    world = new_world(steps=[step, {"id": "archive", "end": "archived"}])
+    lead = world.lead(plan="pro")
+    world.freeze(0)
+    batches = world.plan(0)
+    world.execute("update rekindle_activation.sync_lead_contacts set plan = null")
+    world.suppress(lead.email_hash, "email", "unsubscribed")
+    assert world.dispatch(batches, world.email, 0).as_counts() == {"held": 0}
+    assert world.decisions(lead) == ["suppressed"]
+
+
 def test_a_second_attempt_at_the_same_batch_sends_nothing(ready):
     world, _, batches = ready
     world.dispatch(batches, world.email, 0)

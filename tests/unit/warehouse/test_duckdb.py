@@ -180,6 +180,15 @@ def test_a_file_that_is_kept_open_is_let_go_of_in_the_end_however_busy_it_is(war
             assert is_free(warehouse.path)
 
 
+def test_a_file_that_is_kept_open_is_let_go_of_after_an_error(warehouse, monkeypatch):
+    monkeypatch.setattr("rekindle.warehouse.duckdb.LINGERING", 60.0)
+    with warehouse.kept_open():
+        with pytest.raises(duckdb.ConstraintException), warehouse.transaction() as transaction:
+            transaction.insert("rekindle_state.erasures", [an_erasure(lead_id=None)])
+        assert is_free(warehouse.path)
+        assert rows(warehouse) == []
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_block_that_keeps_the_file_open_ends_with_it_closed_whatever_happens(warehouse, monkeypatch, error):
     monkeypatch.setattr("rekindle.warehouse.duckdb.LINGERING", 60.0)
