@@ -261,7 +261,8 @@ def reads(world: Any) -> Asked:
         yield "backtest/list_scored_leads", last_day | {"as_of": world.at(0), "any_activity": any_activity}
     yield with_words("report/fetch_scores_age", activation_model="sync_cold_leads"), last_day
     yield with_words("backtest/list_columns", schema="rekindle_state"), {"table": "ERASURES"}
-    yield "dispatch/list_attempting_messages", {"batch_id": "tried", "attempt_id": "tried"}
+    for name in ("list_attempting_messages", "list_claimed_messages"):
+        yield f"dispatch/{name}", {"batch_id": "tried", "attempt_id": "tried"}
     for provider in ("sendgrid", "twilio"):
         yield "governor/count_receipts", last_day | {"provider": provider}
     for reason in (None, "no such reason"):
@@ -300,6 +301,8 @@ def writes(world: Any) -> Asked:
     yield "dispatch/insert_stop_decisions", batch
     yield "dispatch/insert_outcome_decisions", tried
     yield "dispatch/insert_outcome_suppressions", tried
+    yield "dispatch/record_outcomes", tried
+    yield "dispatch/delete_attempt_outcomes", tried
     yield "chaos/cut_batches", {"batch_size": 2, "planned_at": world.at(6)}
     yield "reconcile/settle_found_text", told | {"message_id": "unknown-text", "provider_message_id": "SM-found"}
     yield "ingest/delete_dead_letter", letter
