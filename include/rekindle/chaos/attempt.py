@@ -7,7 +7,6 @@ import os
 import pkgutil
 import resource
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -23,6 +22,7 @@ from rekindle.channels.provider_errors import ProviderErrors
 from rekindle.channels.sendgrid import SendGridChannel
 from rekindle.channels.twilio import TwilioChannel
 from rekindle.chaos.jobs import Deed, DispatchJob, Fate
+from rekindle.chaos.open_files import wait_until_let_go
 from rekindle.chaos.places import Place, Trail, commit_between
 from rekindle.clock import Clock, SteppedClock
 from rekindle.dispatch import Composed, Composer, EmailSender, Sender, SmsSender
@@ -34,7 +34,7 @@ from rekindle.run import Run
 from rekindle.tokens import TokenSigner
 from rekindle.vocabulary import Channel
 from rekindle.warehouse.dialect import DUCKDB
-from rekindle.warehouse.duckdb import LINGERING, DuckDbTransaction, DuckDbWarehouse
+from rekindle.warehouse.duckdb import DuckDbTransaction, DuckDbWarehouse
 from rekindle.warehouse.statements import statement
 
 STOPPED_BY_CONFIGURATION = 3
@@ -99,8 +99,9 @@ def warm_up() -> None:
 class Witness:
     """Marks the trail, and does the deed when its place is reached for the n-th time."""
 
-    def __init__(self, trail: Trail, fate: Fate | None) -> None:
+    def __init__(self, trail: Trail, fate: Fate | None, warehouse: Path) -> None:
         self._trail = trail
+        self._warehouse = warehouse
         self._fate = fate
         self._seen: Counter[Place] = Counter()
 
@@ -113,7 +114,7 @@ class Witness:
             case Deed.KILL:
                 os.kill(os.getpid(), signal.SIGKILL)
             case Deed.FREEZE:
-                time.sleep(2 * LINGERING)  # who hangs has let go of a file that was kept open for the next transaction
+                wait_until_let_go(os.getpid(), self._warehouse)
                 os.kill(os.getpid(), signal.SIGSTOP)
             case Deed.FILL_DISK:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
@@ -162,7 +163,7 @@ class WitnessedSender:
 def attempt(job: DispatchJob) -> int:
     """Dispatch the batches; returns the exit code."""
     clock = SteppedClock(job.clock)
-    witness = Witness(Trail(job.trail), job.fate)
+    witness = Witness(Trail(job.trail), job.fate, job.warehouse)
     witness.at(Place.STARTING)
     composer = Composer(
         campaign=campaign_of(job.campaign_id, job.definition),

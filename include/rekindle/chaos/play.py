@@ -13,10 +13,10 @@ from typing import Any
 from rekindle.chaos.ground import SENDING, START, Attempt, Ground, wait_until
 from rekindle.chaos.history import History, Ordeal, OrdealKind
 from rekindle.chaos.jobs import Fate
+from rekindle.chaos.open_files import wait_until_let_go
 from rekindle.chaos.places import Place
 from rekindle.sandbox.faults import FaultKind
 from rekindle.vocabulary import Channel
-from rekindle.warehouse.duckdb import LINGERING
 
 BATCH_SIZE = 4  # messages: two chunks
 #: People a history needs for each kill, so that there is something left to kill for.
@@ -163,7 +163,7 @@ class Play:
         size = self._ground.record_size()
         attempt = self._ground.start(batch_id, channel=channel)
         self._accepted_or_over(attempt, size)
-        time.sleep(2 * LINGERING)  # in the middle of a call that takes longer, when the warehouse has been let go of
+        wait_until_let_go(attempt.pid, self._ground.warehouse.path)
         os.kill(attempt.pid, signal.SIGSTOP)
         if self._ground.freezes(attempt):
             self._others_take_over(batch_id, channel, ordeal)

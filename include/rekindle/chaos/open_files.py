@@ -1,0 +1,30 @@
+"""Who has a file open: a process is frozen where the others can go on, and that shows in what it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+_LONGEST = (
+    10.0  # seconds; what is kept open for the next transaction is let go of much sooner, unless the machine is busy
+)
+_BETWEEN_LOOKS = 0.01
+
+
+def wait_until_let_go(pid: int, path: Path) -> None:
+    """Return when the process has the file open no more, and anyway after some seconds: whoever is frozen in the middle
+    of a transaction holds it.
+    """
+    deadline = time.monotonic() + _LONGEST
+    while _holds(pid, path.resolve()) and time.monotonic() < deadline:
+        time.sleep(_BETWEEN_LOOKS)
+
+
+def _holds(pid: int, path: Path) -> bool:
+    with contextlib.suppress(OSError):  # it is over
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed while we looked
+                if descriptor.readlink() == path:
+                    return True
+    return False
