@@ -66,7 +66,7 @@ test: check  ## Check, then run every test: the quick ones side by side, then th
 	$(BIN)/pytest -m e2e tests/e2e
 
 .PHONY: test-celery
-test-celery: setup  ## Run one campaign on CeleryExecutor with two workers, PostgreSQL and Redis, without containers (3 minutes)
+test-celery: setup  ## Run one campaign on CeleryExecutor with two workers, PostgreSQL and Redis, without containers (2 minutes)
 	$(BIN)/pytest -m celery tests/celery
 
 .PHONY: bench-send

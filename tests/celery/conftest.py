@@ -268,5 +268,6 @@ def celery_stack(
         airflow.await_dags(["measure", CAMPAIGN_DAG])
         # there is no dbt project behind this warehouse: nothing may follow the campaign
         airflow._client.patch("/api/v2/dags/measure", json={"is_paused": True}).raise_for_status()
+        airflow.unpause(CAMPAIGN_DAG)
         airflow.create_pools(json.loads((ROOT / "include" / "pools.json").read_text()))
         yield CeleryStack(stack, environment, airflow, sandbox, RATES)

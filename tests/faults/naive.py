@@ -1,10 +1,12 @@
-"""Dispatchers somebody might have written instead: one that is right, and three with one mistake each.
+"""Dispatchers somebody might have written instead: one that is right, three with one mistake each, and two that get
+nowhere.
 
 They speak plain SQL to the ledger's public columns, so that they stay what they are whatever the product becomes.
 """
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -103,3 +105,13 @@ right = NaiveDispatcher()
 resends_unknowns = NaiveDispatcher(resends_unknowns=True)
 attempting_after_call = NaiveDispatcher(attempting_after_call=True)
 ignores_lease = NaiveDispatcher(ignores_lease=True)
+
+
+def breaks(*_: object) -> None:
+    """Does not even begin."""
+    raise RuntimeError("this dispatcher is broken")
+
+
+def hangs(*_: object) -> None:
+    """Never ends."""
+    threading.Event().wait()

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from rekindle.chaos.checker import check
-from rekindle.chaos.ground import SENDING
+from rekindle.chaos.ground import SENDING, ChaosError
 from rekindle.chaos.jobs import Deed, Fate
 from rekindle.chaos.places import Place
 from rekindle.vocabulary import Channel
@@ -52,3 +52,27 @@ def test_a_dispatcher_with_a_mistake_is_caught_where_it_makes_it(new_ground, mis
     findings, duplicated = suffer(new_ground(dispatcher=f"naive:{mistake}"))
     assert not findings.hold
     assert duplicated_by in duplicated
+
+
+def never() -> bool:
+    return False
+
+
+def test_what_a_dispatcher_died_of_is_told_at_once(new_ground):
+    ground = new_ground(dispatcher="naive:breaks")
+    ground.populate(2)
+    attempt = ground.start(*ground.plan(Channel.EMAIL, 4), channel=Channel.EMAIL)
+    assert ground.watch(attempt, never, "it never came") is False
+    with pytest.raises(ChaosError, match=r"(?s)ended with 1.*this dispatcher is broken"):
+        ground.wait(attempt)
+
+
+def test_where_a_dispatcher_hangs_is_told(new_ground, monkeypatch):
+    monkeypatch.setattr("rekindle.chaos.ground.DEADLINE", 0.5)
+    ground = new_ground(dispatcher="naive:hangs")
+    ground.populate(2)
+    attempt = ground.start(*ground.plan(Channel.EMAIL, 4), channel=Channel.EMAIL)
+    with pytest.raises(ChaosError, match=r"(?s)it never came.*naive\.py.*in hangs"):
+        ground.watch(attempt, never, "it never came")
+    os.kill(attempt.pid, signal.SIGKILL)
+    ground.wait(attempt)

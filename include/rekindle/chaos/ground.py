@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import psutil
 
 from rekindle.campaigns.loader import load_campaign, restore_campaign
 from rekindle.campaigns.models import Campaign
@@ -29,7 +30,7 @@ from rekindle.chaos.attempt import (
     twilio_account,
 )
 from rekindle.chaos.checker import Accepted, Evidence
-from rekindle.chaos.jobs import DispatchJob, Fate, HoldJob, ReceiverJob, SandboxJob
+from rekindle.chaos.jobs import TELL, DispatchJob, Fate, HoldJob, ReceiverJob, SandboxJob
 from rekindle.chaos.places import Place, places_on
 from rekindle.chaos.room import ProcessRoom
 from rekindle.clock import SteppedClock
@@ -60,6 +61,7 @@ SENDING = {Channel.EMAIL: "mail_send", Channel.SMS: "messages_create"}
 DEADLINE = 60.0
 
 _POLL = 0.001  # seconds
+_TELLING = 1.0  # seconds
 
 
 class ChaosError(RekindleError):
@@ -87,6 +89,14 @@ class Attempt:
     def places(self) -> list[Place]:
         """Where it has come to."""
         return places_on(self.trail)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended, in whatever way; its status is told to whoever waits for it."""
+        try:
+            return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
 
 
 @dataclass
@@ -299,6 +309,18 @@ class Ground:
         elif status not in (0, STOPPED_BY_CONFIGURATION, WAREHOUSE_FAILED):
             raise ChaosError(f"an attempt ended with {status}:\n{self.log()}")
         return status
+
+    def watch(self, attempt: Attempt, is_so: Callable[[], bool], complaint: str) -> bool:
+        """Return as soon as it is so or the attempt is over; whether it is so. Raises `ChaosError` after `DEADLINE`,
+        with what each of the attempt's threads was doing.
+        """
+        try:
+            wait_until(lambda: is_so() or attempt.is_over, complaint)
+        except ChaosError as late:
+            os.kill(attempt.pid, TELL)
+            time.sleep(_TELLING)
+            raise ChaosError(f"{late}\n{attempt.places}\n{self.log()}") from None
+        return is_so()
 
     def dispatch(self, *batch_ids: str, channel: Channel, fate: Fate | None = None) -> int:
         """One attempt from start to end; its exit status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from rekindle.chaos.places import Place
 from rekindle.vocabulary import Channel
+
+#: Asks whoever was started to write on its stderr what each of its threads is doing.
+TELL = signal.SIGUSR1
 
 
 class _Job(BaseModel):

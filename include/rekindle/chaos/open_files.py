@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ _LONGEST = (
     10.0  # seconds; what is kept open for the next transaction is let go of much sooner, unless the machine is busy
 )
 _BETWEEN_LOOKS = 0.01
+_STOPPING = 0.005  # seconds until a SIGSTOP has stopped every thread
 
 
 def wait_until_let_go(pid: int, path: Path) -> None:
@@ -19,6 +22,20 @@ def wait_until_let_go(pid: int, path: Path) -> None:
     deadline = time.monotonic() + _LONGEST
     while _holds(pid, path.resolve()) and time.monotonic() < deadline:
         time.sleep(_BETWEEN_LOOKS)
+
+
+def freeze_without(pid: int, path: Path) -> None:
+    """SIGSTOP a process at a moment at which it does not have the file open: it may take it up again between a look and
+    the signal.
+    """
+    deadline = time.monotonic() + _LONGEST
+    while True:
+        wait_until_let_go(pid, path)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(_STOPPING)
+        if not _holds(pid, path.resolve()) or time.monotonic() > deadline:
+            return
+        os.kill(pid, signal.SIGCONT)
 
 
 def _holds(pid: int, path: Path) -> bool:

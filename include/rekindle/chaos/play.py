@@ -10,10 +10,10 @@ from datetime import timedelta
 from threading import Event
 from typing import Any
 
-from rekindle.chaos.ground import SENDING, START, Attempt, Ground, wait_until
+from rekindle.chaos.ground import SENDING, START, Attempt, Ground
 from rekindle.chaos.history import History, Ordeal, OrdealKind
 from rekindle.chaos.jobs import Fate
-from rekindle.chaos.open_files import wait_until_let_go
+from rekindle.chaos.open_files import freeze_without
 from rekindle.chaos.places import Place
 from rekindle.sandbox.faults import FaultKind
 from rekindle.vocabulary import Channel
@@ -134,7 +134,7 @@ class Play:
         self._ground.faults(self._rule(channel, FaultKind.SLOW, batch_id, count=1))
         size = self._ground.record_size()
         attempt = self._ground.start(batch_id, channel=channel)
-        if _comes_to(attempt, Place.DURING_CALL):
+        if self._ground.watch(attempt, lambda: Place.DURING_CALL in attempt.places, "an attempt never called"):
             time.sleep(ordeal.moment * _CALL)
         self._kill(attempt, size)
 
@@ -163,8 +163,7 @@ class Play:
         size = self._ground.record_size()
         attempt = self._ground.start(batch_id, channel=channel)
         self._accepted_or_over(attempt, size)
-        wait_until_let_go(attempt.pid, self._ground.warehouse.path)
-        os.kill(attempt.pid, signal.SIGSTOP)
+        freeze_without(attempt.pid, self._ground.warehouse.path)
         if self._ground.freezes(attempt):
             self._others_take_over(batch_id, channel, ordeal)
             os.kill(attempt.pid, signal.SIGCONT)
@@ -193,8 +192,9 @@ class Play:
             let_go()
 
     def _accepted_or_over(self, attempt: Attempt, size: int) -> None:
-        wait_until(
-            lambda: self._ground.record_size() > size or Place.FINISHED in attempt.places,
+        self._ground.watch(
+            attempt,
+            lambda: self._ground.record_size() > size,
             "no request was accepted, and the attempt did not end",
         )
 
@@ -202,12 +202,6 @@ class Play:
         os.kill(attempt.pid, signal.SIGKILL)
         self._ground.wait(attempt, accepted_since=size)
         self._ground.faults()
-
-
-def _comes_to(attempt: Attempt, place: Place) -> bool:
-    """Whether it gets there before it is over."""
-    wait_until(lambda: not {place, Place.FINISHED}.isdisjoint(attempt.places), f"an attempt never stood {place}")
-    return place in attempt.places
 
 
 _WAYS: dict[OrdealKind, Callable[[Play, str, Channel, Ordeal], Any]] = {

@@ -7,6 +7,7 @@ it opens its own files and sockets, and dies of SIGKILL alone. When stdin ends, 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import os
 import resource
@@ -17,7 +18,7 @@ import traceback
 from collections.abc import Callable
 
 from rekindle.chaos import attempt as dispatching
-from rekindle.chaos.jobs import JOB, DispatchJob, Ended, HoldJob, ReceiverJob, SandboxJob, Started, WaitJob
+from rekindle.chaos.jobs import JOB, TELL, DispatchJob, Ended, HoldJob, ReceiverJob, SandboxJob, Started, WaitJob
 from rekindle.chaos.places import Place, Trail
 from rekindle.chaos.servers import serve_receiver, serve_sandbox
 from rekindle.warehouse.duckdb import DuckDbWarehouse
@@ -40,6 +41,7 @@ def _fork(log: os.PathLike[str], body: Callable[[], int]) -> int:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (descriptor, 1), (descriptor, 2)):
             os.dup2(source, target)
+        faulthandler.register(TELL, file=descriptor)
         code = body()
     except BaseException:
         traceback.print_exc()
