@@ -23,10 +23,10 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, Self
 
@@ -155,36 +155,40 @@ class SendGridChannel:
         if len(set(ids)) != len(ids):
             raise ValueError("a batch must not hold the same message twice")
         outcomes: dict[str, Outcome] = {}
-        fit: list[OutgoingEmail] = []
-        for email in batch:
-            flaw = _flaw(email)
-            if flaw is None:
-                fit.append(email)
-            else:
-                outcomes[email.message_id] = self._row("400").outcome(email.message_id, f"not sent: {flaw}")
+        flawed: dict[str, Outcome] = {}
         halted: _Answer | None = None
         any_accepted = False
-        for request, encoded in self._encoded_ahead(_requests(fit)):
+        for request, encoded in self._encoded_ahead(_requests(self._without_flaw(batch, flawed))):
             if halted is None:
-                settled, halted = self._send_isolating(request, encoded.result(), any_accepted)
+                settled, halted = self._send_isolating(request, encoded, any_accepted)
                 any_accepted = any_accepted or any(outcome.kind is OutcomeKind.ACCEPTED for outcome in settled.values())
                 outcomes |= settled
             else:
                 outcomes |= _not_attempted(request, halted)
+        outcomes |= flawed
         return [outcomes[message_id] for message_id in ids]
+
+    def _without_flaw(self, batch: Sequence[OutgoingEmail], flawed: dict[str, Outcome]) -> Iterator[OutgoingEmail]:
+        """What can be put into a request; the outcome of the others goes to `flawed`."""
+        for email in batch:
+            flaw = _flaw(email)
+            if flaw is None:
+                yield email
+            else:
+                flawed[email.message_id] = self._row("400").outcome(email.message_id, f"not sent: {flaw}")
 
     def _encoded_ahead(
         self, requests: Iterator[list[OutgoingEmail]]
-    ) -> Iterator[tuple[list[OutgoingEmail], Future[_EncodedMail]]]:
-        """Each request with its encoding, which is made while the one before is on its way."""
-        before: tuple[list[OutgoingEmail], Future[_EncodedMail]] | None = None
-        for request in requests:
-            this = request, self._encoder.submit(self._encoded, request)
-            if before is not None:
-                yield before
-            before = this
-        if before is not None:
-            yield before
+    ) -> Iterator[tuple[list[OutgoingEmail], _EncodedMail]]:
+        """Each request with its encoding; both are made while the one before is on its way."""
+        following = self._encoder.submit(self._next_encoded, requests)
+        while (this := following.result()) is not None:
+            following = self._encoder.submit(self._next_encoded, requests)
+            yield this
+
+    def _next_encoded(self, requests: Iterator[list[OutgoingEmail]]) -> tuple[list[OutgoingEmail], _EncodedMail] | None:
+        request = next(requests, None)
+        return None if request is None else (request, self._encoded(request))
 
     def _encoded(self, part: list[OutgoingEmail]) -> _EncodedMail:
         return _EncodedMail(msgspec.json.encode(self._body(part)))
@@ -211,7 +215,7 @@ class SendGridChannel:
             answer = self._post(encoded if part is request else self._encoded(part), len(part))
             if answer.error is None:
                 any_accepted = True
-                outcomes |= {email.message_id: _accepted(email.message_id, answer) for email in part}
+                outcomes |= _accepted(part, answer)
             elif answer.may_be_one_message and (len(part) > 1 or len(request) > 1):
                 refusals += 1
                 if len(part) == 1:
@@ -349,7 +353,7 @@ def _fits_substitution(email: OutgoingEmail) -> bool:
         pairs = _substitutions(email).items()
         if sum(len(tag.encode()) + len(value.encode()) for tag, value in pairs) > MAX_SUBSTITUTION_BYTES:
             return False
-    return not any(_TAGS_BEGIN in words for words in (email.subject, email.text, html))
+    return not (_TAGS_BEGIN in email.text or _TAGS_BEGIN in email.subject or _TAGS_BEGIN in html)
 
 
 def _flaw(email: OutgoingEmail) -> str | None:
@@ -371,31 +375,37 @@ def _flaw(email: OutgoingEmail) -> str | None:
     return None
 
 
-def _requests(emails: Sequence[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
+def _requests(emails: Iterable[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
     """Cut into requests: with and without HTML apart, each answered at one address (`reply_to` is one for the request,
     https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send), within the limits, too long bodies alone.
     """
-    together: dict[tuple[bool, str | None], list[OutgoingEmail]] = {}
-    single: list[OutgoingEmail] = []
+    together: defaultdict[tuple[bool, str | None], _Request] = defaultdict(_Request)
     for email in emails:
-        if _fits_substitution(email):
-            together.setdefault((email.html is not None, email.reply_to), []).append(email)
-        else:
-            single.append(email)
-    for group in together.values():
-        request: list[OutgoingEmail] = []
-        size = 0
-        for email in group:
-            weight = _weight(email)
-            if request and (len(request) == MAX_PERSONALIZATIONS or size + weight > MAX_REQUEST_BYTES):
-                yield request
-                request, size = [], 0
-            request.append(email)
-            size += weight
-        if request:
-            yield request
-    for email in single:
-        yield [email]
+        if not _fits_substitution(email):
+            yield [email]
+            continue
+        weight = _weight(email)
+        request = together[email.html is not None, email.reply_to]
+        if request.is_full(weight):
+            yield request.emails
+            request.emails, request.weight = [], 0
+        request.emails.append(email)
+        request.weight += weight
+    for request in together.values():
+        yield request.emails
+
+
+@dataclass(slots=True)
+class _Request:
+    """What will travel together, as far as it is known."""
+
+    emails: list[OutgoingEmail] = field(default_factory=list)
+    weight: int = 0  # bytes at most
+
+    def is_full(self, weight: int) -> bool:
+        return len(self.emails) == MAX_PERSONALIZATIONS or (
+            bool(self.emails) and self.weight + weight > MAX_REQUEST_BYTES
+        )
 
 
 def _weight(email: OutgoingEmail) -> int:
@@ -419,19 +429,13 @@ def _split(part: list[OutgoingEmail], positions: frozenset[int]) -> list[list[Ou
     return [part[:middle], part[middle:]]
 
 
-def _accepted(message_id: str, answer: _Answer) -> Outcome:
-    return Outcome(
-        message_id=message_id,
-        kind=OutcomeKind.ACCEPTED,
-        provider=Provider.SENDGRID.value,
-        provider_message_id=answer.provider_message_id,
-        error_code=None,
-        error_class=None,
-        exit=None,
-        suppression=None,
-        retry_after_seconds=answer.retry_after,
-        detail=answer.detail,
-    )
+def _accepted(part: Sequence[OutgoingEmail], answer: _Answer) -> dict[str, Outcome]:
+    kind, provider, proof = OutcomeKind.ACCEPTED, Provider.SENDGRID.value, answer.provider_message_id
+    wait, detail = answer.retry_after, answer.detail
+    return {
+        email.message_id: Outcome(email.message_id, kind, provider, proof, None, None, None, None, wait, detail)
+        for email in part
+    }
 
 
 def _not_attempted(emails: Sequence[OutgoingEmail], halted: _Answer) -> dict[str, Outcome]:

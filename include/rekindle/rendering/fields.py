@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 #: A tracked link as it stands in a text: the public address and a signed token.
 LONGEST_TRACKED_LINK = 110  # characters
@@ -98,17 +99,25 @@ def usable(context: Mapping[str, object]) -> dict[str, object]:
     for name, value in context.items():
         if value is None or value != value:  # NaN and NaT differ from themselves
             continue
-        field = MERGE_FIELDS.get(name)
         if isinstance(value, str):
-            text = value.strip() if field and field.is_always_there else _one_line(value)
-            if not text or (field and not field.is_always_there and len(text) > field.longest):
-                continue
-            if name == "first_name" and not _is_a_name(text):
-                continue
-            shown[name] = text
+            text = _usable_text(name, value)
+            if text is not None:
+                shown[name] = text
         else:
             shown[name] = value
     return shown
+
+
+@lru_cache(maxsize=4096)
+def _usable_text(name: str, value: str) -> str | None:
+    """Remembered because most leads share their plan with many others, and their name with some."""
+    field = MERGE_FIELDS.get(name)
+    if field and field.is_always_there:
+        return value.strip() or None
+    text = _one_line(value)
+    if not text or (field and len(text) > field.longest) or (name == "first_name" and not _is_a_name(text)):
+        return None
+    return text
 
 
 def _one_line(text: str) -> str:

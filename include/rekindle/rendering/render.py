@@ -253,7 +253,9 @@ class _Filling:
 
     def _filled(self, fields: Mapping[str, object]) -> str:
         try:
-            return self._template.render(fields)
+            # As the template's own `render`, but for two copies of what it is told.
+            context = self._template.new_context({**self._template.globals, **fields}, shared=True)
+            return "".join(self._template.root_render_func(context))
         except UndefinedError as error:
             raise MissingMergeField(str(error.message), self._name) from None
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:

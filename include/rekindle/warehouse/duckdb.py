@@ -73,17 +73,14 @@ class DuckDbTransaction:
         names = [column[0] for column in columns]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         for name in [column[0] for column in columns if str(column[1]).startswith("TIMESTAMP")]:
-            for row in rows:
-                instant = row[name]
-                if instant is not None and instant.tzinfo is None:
-                    row[name] = instant.replace(tzinfo=UTC)
+            _make_aware(rows, name)
         return rows
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Value]]) -> int:
         # Lists as parameters are as quick as Arrow, and Arrow and what it imports take 90 MB of every task's memory.
         for start in range(0, len(rows), ROWS_PER_INSERT):
             some = rows[start : start + ROWS_PER_INSERT]
-            columns: dict[str, Any] = {name: [_naive_value(row[name]) for row in some] for name in rows[0]}
+            columns: dict[str, Any] = {name: _naive_column([row[name] for row in some]) for name in rows[0]}
             # What is the same in every row is passed once, if some other column says how many rows there are.
             alike = {name for name, column in columns.items() if column.count(column[0]) == len(column)}
             alike -= alike if len(alike) == len(columns) else set()
@@ -312,6 +309,24 @@ def _quoted(text: str, quote: str) -> str:
 
 def _naive_value(value: Any) -> Any:
     return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _naive_column(column: list[Any]) -> list[Any]:
+    has_instants = any(issubclass(kind, datetime) for kind in set(map(type, column)))
+    return [_naive_value(value) for value in column] if has_instants else column
+
+
+def _make_aware(rows: Sequence[Row], name: str) -> None:
+    """In place; an instant that many rows share is made once."""
+    known: dict[datetime, datetime] = {}
+    for row in rows:
+        instant = row[name]
+        if instant is None:
+            continue
+        aware = known.get(instant)
+        if aware is None:
+            aware = known[instant] = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        row[name] = aware
 
 
 def _naive(values: Mapping[str, Any]) -> dict[str, Any]:
