@@ -380,9 +380,10 @@ def _requests(emails: Iterable[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
     https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send), within the limits, too long bodies alone.
     """
     together: defaultdict[tuple[bool, str | None], _Request] = defaultdict(_Request)
+    single: list[OutgoingEmail] = []
     for email in emails:
         if not _fits_substitution(email):
-            yield [email]
+            single.append(email)
             continue
         weight = _weight(email)
         request = together[email.html is not None, email.reply_to]
@@ -393,6 +394,8 @@ def _requests(emails: Iterable[OutgoingEmail]) -> Iterator[list[OutgoingEmail]]:
         request.weight += weight
     for request in together.values():
         yield request.emails
+    for email in single:
+        yield [email]
 
 
 @dataclass(slots=True)
