@@ -62,7 +62,7 @@ fix: setup  ## Format and mend what can be mended
 
 .PHONY: test
 test: check  ## Check, then run every test: the quick ones side by side, then the whole story end to end
-	$(BIN)/pytest -n 2 --dist worksteal -m "not e2e and not celery"
+	$(BIN)/pytest -n 3 --dist worksteal -m "not e2e and not celery"
 	$(BIN)/pytest -m e2e tests/e2e
 
 .PHONY: test-celery
