@@ -224,7 +224,7 @@ class _Serializer(URLSafeSerializer):
 
     def dumps(self, obj: Any, salt: str | bytes | None = None) -> str:
         """As itsdangerous's, without its way through five methods for each of a message's tokens."""
-        signer = self._only_signer if salt is None else self._new_signer(salt)
+        signer = self.make_signer(salt)
         packed = _Packed.dumps(obj)
         payload = _url_safe(packed) if len(packed) <= SHORTEST_TO_COMPRESS else self.dump_payload(obj)
         signature = signer.algorithm.get_signature(signer.newest_key, payload)

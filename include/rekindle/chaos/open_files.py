@@ -8,11 +8,12 @@ import signal
 import time
 from pathlib import Path
 
-_LONGEST = (
-    10.0  # seconds; what is kept open for the next transaction is let go of much sooner, unless the machine is busy
-)
+import psutil
+
+#: Seconds; what is kept open for the next transaction is let go of much sooner, unless the machine is busy.
+_LONGEST = 10.0
 _BETWEEN_LOOKS = 0.01
-_STOPPING = 0.005  # seconds until a SIGSTOP has stopped every thread
+_STANDS_STILL = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE})
 
 
 def wait_until_let_go(pid: int, path: Path) -> None:
@@ -32,7 +33,8 @@ def freeze_without(pid: int, path: Path) -> None:
     while True:
         wait_until_let_go(pid, path)
         os.kill(pid, signal.SIGSTOP)
-        time.sleep(_STOPPING)
+        while psutil.Process(pid).status() not in _STANDS_STILL:
+            time.sleep(_BETWEEN_LOOKS)
         if not _holds(pid, path.resolve()) or time.monotonic() > deadline:
             return
         os.kill(pid, signal.SIGCONT)
